@@ -1,0 +1,1 @@
+"""Front ends: where bytes, sockets, threads and event loops live."""

@@ -1,0 +1,1 @@
+"""Replication plug-ins. The effects log of the engine is what they subscribe to."""

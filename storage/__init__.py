@@ -1,0 +1,1 @@
+"""Storage plug-ins."""
