@@ -20,7 +20,7 @@ QUEUED: Final = "QUEUED"
 PONG: Final = "PONG"
 
 
-class _Singleton:
+class Singleton:
     """A marker compared by identity."""
 
     __slots__ = ("_name",)
@@ -32,15 +32,27 @@ class _Singleton:
         return self._name
 
 
-NULL_ARRAY: Final = _Singleton("NULL_ARRAY")
+NULL_ARRAY: Final = Singleton("NULL_ARRAY")
 """``*-1`` in RESP2, ``_`` in RESP3: what BLPOP answers on time-out and EXEC when a watched key changed."""
 
-NO_REPLY: Final = _Singleton("NO_REPLY")
+NO_REPLY: Final = Singleton("NO_REPLY")
 """The command answers nothing by itself (its pushes, if any, are already in the session's outbox)."""
+
+
+class OrderedSet(list[Reply]):
+    """A RESP3 set whose order the real server fixes, or whose items Python cannot hash; RESP2 array."""
+
+    __slots__ = ()
 
 
 class Push(list[Reply]):
     """An out-of-band message: RESP3 push, RESP2 array."""
+
+    __slots__ = ()
+
+
+class Transaction(list[Reply]):
+    """The replies of a transaction: an array whose items are whole replies, errors and null arrays included."""
 
     __slots__ = ()
 
@@ -65,6 +77,12 @@ class Verbatim:
 
     def __repr__(self) -> str:
         return f"Verbatim({self.text!r}, {self.format!r})"
+
+
+class Decimals(float):
+    """A double spelled with 17 decimals, trailing zeros left out, where others have 17 significant digits."""
+
+    __slots__ = ()
 
 
 class BigNumber(int):

@@ -1,0 +1,353 @@
+"""The engine: databases, sessions, time, and what a front end calls.
+
+It opens no socket and no file and starts no thread. A front end holds one lock around these four calls:
+
+- ``session(peer)`` and ``drop(session)`` as clients come and go;
+- ``execute(session, argv)`` for each command;
+- ``tick()`` about `hz` times a second, and when the deadline given to ``on_deadline`` has come.
+
+Whatever the engine has to say outside a reply goes through the session's callbacks.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+from collections.abc import Callable
+from typing import Final
+
+from kvcore.clock import Clock, SystemClock
+from kvcore.config import Config
+from kvcore.dispatch import MAXMEMORY, PAUSED, Dispatcher
+from kvcore.effects import Subscriber
+from kvcore.eviction import Evictor
+from kvcore.expiry import ActiveExpiry
+from kvcore.keyspace import Database, Keyspace, Value
+from kvcore.member_expiry import announce_expired
+from kvcore.notifications import EVICTED, EXPIRED, KEY_MISS, KEYEVENT, KEYSPACE, NEW, parse_classes
+from kvcore.ports import LocalProcess, Process
+from kvcore.pubsub import PubSub
+from kvcore.session import NEEDS_AUTH, Peer, Session
+from kvcore.version import REDIS_VERSION as REDIS_VERSION
+
+
+class Limits:
+    """Sizes at which collections change their encoding, read from the configuration."""
+
+    __slots__ = (
+        "hash_entries",
+        "hash_value",
+        "hll_sparse_bytes",
+        "intset_entries",
+        "list_size",
+        "stream_node_bytes",
+        "stream_node_entries",
+        "string_bytes",
+        "zset_entries",
+        "zset_value",
+    )
+
+    def __init__(self, config: Config) -> None:
+        self.load(config)
+
+    def load(self, config: Config) -> None:
+        """Read the directives again."""
+        self.hash_entries = config.integer("hash-max-listpack-entries")
+        self.hash_value = config.integer("hash-max-listpack-value")
+        self.hll_sparse_bytes = config.integer("hll-sparse-max-bytes")
+        self.intset_entries = config.integer("set-max-intset-entries")
+        self.zset_entries = config.integer("zset-max-listpack-entries")
+        self.zset_value = config.integer("zset-max-listpack-value")
+        self.list_size = config.integer("list-max-listpack-size")
+        self.string_bytes = config.integer("proto-max-bulk-len")
+        self.stream_node_entries = config.integer("stream-node-max-entries")
+        self.stream_node_bytes = config.integer("stream-node-max-bytes")
+
+
+_LIMIT_DIRECTIVES: Final = (
+    "hash-max-listpack-entries",
+    "hash-max-listpack-value",
+    "hll-sparse-max-bytes",
+    "set-max-intset-entries",
+    "zset-max-listpack-entries",
+    "zset-max-listpack-value",
+    "list-max-listpack-size",
+    "proto-max-bulk-len",
+    "stream-node-max-entries",
+    "stream-node-max-bytes",
+)
+
+
+_TRIM_INTERVAL_MS: Final = 500
+
+
+class Engine(Dispatcher):
+    """One data set and the clients on it."""
+
+    __slots__ = (
+        "_next_session",
+        "_trimmed_ms",
+        "config",
+        "expiry",
+        "limits",
+        "on_deadline",
+        "on_shutdown",
+        "process",
+        "pubsub",
+        "random",
+        "run_id",
+        "sessions",
+        "started_ms",
+    )
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        clock: Clock | None = None,
+        random: random_module.Random | None = None,
+    ) -> None:
+        super().__init__(clock if clock is not None else SystemClock())
+        self.config = config if config is not None else Config()
+        self.random = random if random is not None else random_module.Random()
+        self.keyspace = Keyspace(self.clock, self.config.integer("databases"))
+        self.keyspace.on_expired = self._key_expired
+        self.keyspace.on_members_expired = self._members_expired
+        self.keyspace.on_miss = self._key_missed
+        self.keyspace.on_new = self._key_created
+        self.keyspace.on_ready = self._key_ready
+        self.expiry = ActiveExpiry(self.keyspace, self.clock)
+        self.eviction = Evictor(self.keyspace, self.clock, self.random)
+        self.eviction.on_evicted = self._key_evicted
+        self.pubsub = PubSub()
+        self.sessions: dict[int, Session] = {}
+        self._next_session = 1
+        self._trimmed_ms = 0
+        self.started_ms = self.now_ms()
+        self.run_id = f"{self.random.getrandbits(160):040x}"
+        self.limits = Limits(self.config)
+        self.process: Process = LocalProcess()
+        """Facts about the process for INFO; a front end fills in what it knows."""
+        self.on_deadline: Callable[[int], None] = _ignore_deadline
+        """Called with the wall time in milliseconds at which the next :meth:`tick` is due."""
+        self.on_shutdown: Callable[[], None] | None = None
+        """Called by SHUTDOWN; None where there is no server to stop."""
+        self._follow_config()
+
+    # Configuration
+
+    def _follow_config(self) -> None:
+        config = self.config
+        for name in _LIMIT_DIRECTIVES:
+            config.on_change(name, lambda: self.limits.load(config))
+        for name, follow in (
+            ("slowlog-log-slower-than", self._follow_slowlog),
+            ("slowlog-max-len", self._follow_slowlog),
+            ("notify-keyspace-events", self._follow_notifications),
+            ("active-expire-effort", self._follow_expiry),
+            ("requirepass", self._follow_password),
+            ("maxmemory", self._follow_memory_limit),
+            ("maxmemory-policy", self._follow_memory_limit),
+            ("maxmemory-samples", self._follow_eviction),
+            ("maxmemory-eviction-tenacity", self._follow_eviction),
+            ("lfu-log-factor", self._follow_eviction),
+            ("lfu-decay-time", self._follow_eviction),
+        ):
+            config.on_change(name, follow)
+            follow()
+
+    def _follow_slowlog(self) -> None:
+        threshold_us = self.config.integer("slowlog-log-slower-than")
+        self.slow_ns = threshold_us * 1000 if threshold_us >= 0 else 1 << 62
+        self.slowlog_limit = self.config.integer("slowlog-max-len")
+
+    def _follow_notifications(self) -> None:
+        classes = parse_classes(self.config.string("notify-keyspace-events")) or 0
+        enabled = classes & (KEYSPACE | KEYEVENT)
+        for db in self.keyspace.databases:
+            db.notify_mask = classes if enabled else 0
+
+    def _follow_expiry(self) -> None:
+        self.expiry.effort = self.config.integer("active-expire-effort")
+
+    def _follow_memory_limit(self) -> None:
+        limit = self.config.integer("maxmemory")
+        self.eviction.configure(limit, self.config.string("maxmemory-policy"))
+        if limit:
+            self.gate |= MAXMEMORY
+        else:
+            self.gate &= ~MAXMEMORY
+
+    def _follow_eviction(self) -> None:
+        self.eviction.samples = self.config.integer("maxmemory-samples")
+        self.eviction.tenacity = self.config.integer("maxmemory-eviction-tenacity")
+        self.eviction.access_clock.log_factor = self.config.integer("lfu-log-factor")
+        self.eviction.access_clock.decay_minutes = self.config.integer("lfu-decay-time")
+
+    def _follow_password(self) -> None:
+        # Without a password nobody has to log in; who is in already stays in when one is set.
+        wanted = self.config.string("requirepass")
+        for session in self.sessions.values():
+            if wanted and not session.authenticated:
+                session.gate |= NEEDS_AUTH
+            else:
+                session.gate &= ~NEEDS_AUTH
+
+    # Clients
+
+    def session(self, peer: Peer | None = None, *, trusted: bool = False) -> Session:
+        """Begin a client's session. ``trusted`` sessions (in process) need no password."""
+        session = Session(self, self._next_session, peer)
+        self._next_session += 1
+        self.sessions[session.id] = session
+        if self.config.string("requirepass") and not trusted:
+            session.authenticated = False
+            session.gate |= NEEDS_AUTH
+        return session
+
+    def drop(self, session: Session) -> None:
+        """End a client's session; whatever it waited for or listened to is forgotten."""
+        if self.sessions.pop(session.id, None) is None:
+            return
+        if session.blocked is not None:
+            self.blocking.remove(session.blocked)
+        self.unwatch(session)
+        self.pubsub.drop(session)
+        self.monitors.pop(session, None)
+
+    def unwatch(self, session: Session) -> None:
+        """Forget every key the session watches."""
+        for watch in session.watched.values():
+            watchers = watch.database.watchers.get(watch.key)
+            if watchers is not None:
+                watchers.pop(session, None)
+                if not watchers:
+                    del watch.database.watchers[watch.key]
+        session.watched.clear()
+        session.watched_changed = False
+
+    # Time
+
+    def now_ms(self) -> int:
+        """Return the wall time in milliseconds since the Unix epoch."""
+        return self.clock.now_us() // 1000
+
+    def tick(self) -> None:
+        """Do what time asks for: expire keys, time out parked sessions, end a pause, sample rates, free memory."""
+        self.keyspace.unit_ms = 0
+        now_ms = self.keyspace.now_ms()
+        if not self.gate & PAUSED:
+            self.expiry.cycle()  # who pauses writes counts on a data set that stands still
+        self.finish_unit()
+        if self.gate & MAXMEMORY and not self.gate & PAUSED:
+            self.eviction.enforce(at_leisure=True)
+            self.finish_unit()
+            self._trim_memory(now_ms)
+        if self.gate & PAUSED and now_ms >= self.pause_until_ms:
+            self.unpause()
+        self.blocking.expire(now_ms)
+        self._sample_rates(now_ms)
+        self.keyspace.collect()
+
+    def _trim_memory(self, now_ms: int) -> None:
+        """Have free memory given back to the system, and tell the evictor what the process holds after that.
+
+        Values of another size than those evicted for them leave holes that the allocator keeps.
+        """
+        if now_ms - self._trimmed_ms < _TRIM_INTERVAL_MS or not self.eviction.is_fragmented():
+            return
+        self._trimmed_ms = now_ms
+        self.process.release_memory()
+        self.eviction.note_resident(self.process.current_memory_bytes())
+
+    def deadline_added(self, at_ms: int) -> None:
+        """Tell the front end that a parked session times out at ``at_ms``."""
+        self.on_deadline(at_ms)
+
+    def pause(self, until_ms: int, everything: bool) -> None:
+        """Hold back commands until ``until_ms``: all of them, or those that may change the data set."""
+        paused = bool(self.gate & PAUSED)
+        self.pause_all = everything or (paused and self.pause_all)
+        self.pause_until_ms = max(until_ms, self.pause_until_ms) if paused else until_ms
+        self.gate |= PAUSED
+        self.on_deadline(self.pause_until_ms)
+
+    def unpause(self) -> None:
+        """End a pause; what it held back runs when the execution unit ends."""
+        self.gate &= ~PAUSED
+        self.pause_until_ms = 0
+        self.pause_all = False
+        self.pending = True
+        self.finish_unit()
+
+    def _sample_rates(self, now_ms: int) -> None:
+        statistics = self.statistics
+        statistics.operations.sample(now_ms, self.commands_processed())
+        statistics.input_rate.sample(now_ms, statistics.input_bytes)
+        statistics.output_rate.sample(now_ms, statistics.output_bytes)
+
+    def commands_processed(self) -> int:
+        """Return how many commands ran since the last CONFIG RESETSTAT."""
+        total = 0
+        for name, command in self.commands.items():
+            if name.islower():
+                total += command.calls + sum(sub.calls for sub in (command.subcommands or {}).values())
+        return total
+
+    # Events
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call ``subscriber`` with the effects of each execution unit; return what ends the subscription."""
+        return self.effects.subscribe(subscriber)
+
+    def notify(self, db: Database, key: bytes, event: str) -> None:
+        """Publish a keyspace event that `notify-keyspace-events` asks for."""
+        name = event.encode()
+        if db.notify_mask & KEYSPACE:
+            self.pubsub.publish(b"__keyspace@%d__:%b" % (db.index, key), name)
+        if db.notify_mask & KEYEVENT:
+            self.pubsub.publish(b"__keyevent@%d__:%b" % (db.index, name), key)
+
+    def _key_expired(self, db: Database, key: bytes) -> None:
+        db.touch(key)
+        if db.notify_mask & EXPIRED:
+            self.notify(db, key, "expired")
+        self.statistics.dirty += 1
+        if self.effects.listening:
+            self.effects.add(db, [b"DEL", key])
+            self.pending = True
+
+    def _members_expired(self, db: Database, key: bytes, container: Value, members: list[bytes]) -> None:
+        announce_expired(self, db, key, container, members)
+
+    def _key_evicted(self, db: Database, key: bytes) -> None:
+        db.touch(key)
+        if db.notify_mask & EVICTED:
+            self.notify(db, key, "evicted")
+        if self.effects.listening:
+            self.effects.add(db, [b"DEL", key])
+            self.effects.flush()  # each victim is a unit of its own, as in the real server
+
+    def _key_missed(self, db: Database, key: bytes) -> None:
+        if db.notify_mask & KEY_MISS:
+            self.notify(db, key, "keymiss")
+
+    def _key_created(self, db: Database, key: bytes) -> None:
+        if db.notify_mask & NEW:
+            self.notify(db, key, "new")
+
+    def _key_ready(self, db: Database, key: bytes) -> None:
+        self.blocking.ready.append((db, key))
+        self.pending = True
+
+    # Closing
+
+    def request_shutdown(self) -> bool:
+        """Ask the front end to stop; False where there is none to ask."""
+        if self.on_shutdown is None:
+            return False
+        self.on_shutdown()
+        return True
+
+
+def _ignore_deadline(_at_ms: int) -> None:
+    """Stand in for a front end that only ticks."""
