@@ -1,0 +1,112 @@
+"""CONFIG: read and change directives, reset the statistics.
+
+Lives here: the commands. Must not live here: what a directive may hold (:mod:`kvcore.config`). The rule: CONFIG SET
+changes all of its directives or none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kvcore import errors
+from kvcore.call import Call
+from kvcore.command import command
+from kvcore.commands.connection import REDACTED, is_local
+from kvcore.errors import CommandError
+from kvcore.helptext import container_help
+from kvcore.replies import OK, Reply
+
+_HELP: Final = {"GET": "<pattern> [<pattern> ...]", "SET": "<directive> <value> [<directive> <value> ...]"}
+_SECRETS: Final = frozenset({b"REQUIREPASS", b"MASTERAUTH", b"MASTERUSER"})
+
+
+@command(
+    "CONFIG",
+    arity=-2,
+    group="server",
+    since="2.0.0",
+    complexity="Depends on subcommand.",
+    summary="Look at and change the configuration of the running server.",
+)
+def config(_call: Call, *_arguments: bytes) -> Reply:
+    raise AssertionError("a container has no handler of its own")
+
+
+@command(
+    "CONFIG|GET",
+    arity=-3,
+    flags="admin noscript loading stale",
+    group="server",
+    since="2.0.0",
+    complexity="O(N) when N is the number of configuration parameters provided",
+    summary="Return the directives whose names match the patterns.",
+)
+def config_get(call: Call, *patterns: bytes) -> Reply:
+    return call.engine.config.config_get(list(patterns))
+
+
+@command(
+    "CONFIG|SET",
+    arity=-4,
+    flags="admin noscript loading stale",
+    group="server",
+    since="2.0.0",
+    complexity="O(N) when N is the number of configuration parameters provided",
+    summary="Change directives, all of them or none.",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+)
+def config_set(call: Call, *words: bytes) -> Reply:
+    if len(words) % 2:
+        raise CommandError(errors.SYNTAX)
+    pairs = list(zip(words[0::2], words[1::2], strict=True))
+    for index, (name, _) in enumerate(pairs):
+        if name.upper() in _SECRETS:
+            call.argv[3 + 2 * index] = REDACTED
+    call.engine.config.config_set(pairs, is_local(call.session))
+    return OK
+
+
+@command(
+    "CONFIG|RESETSTAT",
+    arity=2,
+    flags="admin noscript loading stale",
+    group="server",
+    since="2.0.0",
+    complexity="O(1)",
+    summary="Zero the counters that INFO shows.",
+)
+def config_resetstat(call: Call) -> Reply:
+    engine = call.engine
+    engine.statistics.reset()
+    engine.keyspace.statistics.reset()
+    engine.eviction.reset_statistics()
+    for record in dict.fromkeys(engine.commands.values()):
+        record.reset()
+    return OK
+
+
+@command(
+    "CONFIG|REWRITE",
+    arity=2,
+    flags="admin noscript loading stale",
+    group="server",
+    since="2.8.0",
+    complexity="O(1)",
+    summary="Write the configuration in use into its file.",
+)
+def config_rewrite(_call: Call) -> Reply:
+    # No release so far writes a config file: to the client this server runs without one.
+    raise CommandError(errors.NO_CONFIG_FILE)
+
+
+@command(
+    "CONFIG|HELP",
+    arity=2,
+    flags="loading stale",
+    group="server",
+    since="5.0.0",
+    complexity="O(1)",
+    summary="List the subcommands.",
+)
+def config_help(call: Call) -> Reply:
+    return container_help(call.engine.commands[b"config"], _HELP)
