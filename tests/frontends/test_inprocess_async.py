@@ -1,0 +1,104 @@
+"""The embedded store for coroutines: awaiting, cancelling, time-outs, several loops."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import kvcore
+from kvcore import aio
+
+
+async def test_values_errors_and_closing() -> None:
+    async with aio.open() as store:
+        await store.set("k", "v")
+        assert await store.get("k") == b"v"
+        assert await store.execute("LPUSH", "list", "x") == 1
+        with pytest.raises(kvcore.WrongTypeError):
+            await store.get("list")
+        assert await store.delete("k") == 1
+    with pytest.raises(kvcore.ClosedError):
+        await store.get("k")
+
+
+async def test_a_waiting_command_lets_others_go_on() -> None:
+    async with aio.open() as store:
+        waiter = asyncio.create_task(store.execute("BLPOP", "list", 0))
+        await asyncio.sleep(0)
+        assert await store.execute("RPUSH", "list", "x") == 1
+        assert await waiter == [b"list", b"x"]
+
+
+async def test_waiters_are_served_in_order() -> None:
+    async with aio.open() as store:
+        waiters = []
+        for _ in range(100):
+            waiters.append(asyncio.create_task(store.execute("BLPOP", "list", 0)))
+            await asyncio.sleep(0)
+        await store.execute("RPUSH", "list", *range(100))
+        assert [reply[1] for reply in await asyncio.gather(*waiters)] == [b"%d" % number for number in range(100)]
+
+
+async def test_a_time_out_answers_none() -> None:
+    async with aio.open() as store:
+        assert await store.execute("BLPOP", "list", 0.01) is None
+
+
+async def test_a_cancelled_wait_takes_no_element() -> None:
+    async with aio.open() as store:
+        waiter = asyncio.create_task(store.execute("BLPOP", "list", 0))
+        await asyncio.sleep(0)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        await store.execute("RPUSH", "list", "x")
+        assert await store.execute("LRANGE", "list", 0, -1) == [b"x"]
+
+
+async def test_a_cancellation_after_the_pop_hands_the_element_over_first() -> None:
+    async with aio.open() as store:
+        taken: list[object] = []
+
+        async def work() -> None:
+            while True:
+                taken.append(await store.execute("BLPOP", "list", 0))
+
+        worker = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        await store.execute("RPUSH", "list", "x")
+        worker.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await worker
+        assert taken == [[b"list", b"x"]]
+
+
+async def test_a_time_out_block_that_loses_the_race_still_gets_the_element() -> None:
+    async with aio.open() as store:
+        loop = asyncio.get_running_loop()
+
+        async def work() -> object:
+            async with asyncio.timeout(None) as limit:
+                loop.call_soon(lambda: limit.reschedule(loop.time()))
+                return await store.execute("BLPOP", "list", 0)
+
+        worker = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        await store.execute("RPUSH", "list", "x")
+        assert await worker == [b"list", b"x"]
+        assert not worker.cancelling()
+
+
+def test_a_store_is_bound_to_no_loop() -> None:
+    store = aio.open()
+    asyncio.run(store.set("k", "v"))
+    assert asyncio.run(store.execute("BLPOP", "list", 0.01)) is None
+    assert asyncio.run(store.get("k")) == b"v"
+
+
+async def test_transactions_share_the_stores_session() -> None:
+    async with aio.open() as store:
+        await store.execute("MULTI")
+        await store.execute("INCR", "n")
+        await store.execute("BLPOP", "list", 0)
+        assert await store.execute("EXEC") == [1, None]
