@@ -1,0 +1,1 @@
+"""kvcore beside its peers: ``python -m benchmarks.run``."""
