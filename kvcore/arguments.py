@@ -1,10 +1,31 @@
-"""Parsers of argument forms that several commands share: integers, cursors, LIMIT, expiry options."""
+"""Parsers of argument forms that several commands share: integers, cursors, LIMIT, expiry options; their encoder."""
 
 from __future__ import annotations
 
 from kvcore import errors
 from kvcore.datatypes.long_double import LongDouble, ceiling_of_product, parse_long_double
 from kvcore.errors import CommandError
+
+Argument = bytes | bytearray | memoryview | str | int | float
+"""What callers in this process may pass to a command."""
+
+
+def encode(argument: Argument) -> bytes:
+    """Return the bytes a client would send for ``argument``; raise TypeError for what has no one form."""
+    if isinstance(argument, bytes):
+        return argument
+    if isinstance(argument, str):
+        return argument.encode()
+    if isinstance(argument, bool):
+        raise TypeError("a bool has no one spelling in commands: pass 1 or 0, or a string")
+    if isinstance(argument, int):
+        return b"%d" % argument
+    if isinstance(argument, float):
+        return repr(argument).encode()
+    if isinstance(argument, bytearray | memoryview):
+        return bytes(argument)
+    raise TypeError(f"commands take bytes, str, int and float, not {type(argument).__name__}")
+
 
 _INT64_MIN = -(2**63)
 _INT64_MAX = 2**63 - 1

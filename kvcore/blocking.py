@@ -24,13 +24,28 @@ Retry = Callable[[bytes], Reply]
 STILL_BLOCKED: Final = Singleton("STILL_BLOCKED")
 """What a retry returns when its key cannot serve it."""
 
+_EARLY_NS: Final = 500_000
+"""Timers may fire this much early; without the allowance their owner would begin to wait anew."""
+
 _SESSION_BLOCKED: Final = 1  # session.BLOCKED; the session module imports this one
 
 
 class Blocked:
     """A parked command."""
 
-    __slots__ = ("db", "deadline_ms", "dependent", "done", "keys", "on_timeout", "retry", "session")
+    __slots__ = (
+        "db",
+        "deadline_ms",
+        "delayed",
+        "dependent",
+        "done",
+        "due_ns",
+        "keys",
+        "on_timeout",
+        "paused",
+        "retry",
+        "session",
+    )
 
     def __init__(
         self,
@@ -41,6 +56,9 @@ class Blocked:
         retry: Retry,
         on_timeout: Reply,
         dependent: bool = False,
+        *,
+        paused: bool = False,
+        delayed: bool = False,
     ) -> None:
         self.session = session
         self.db = db
@@ -51,6 +69,12 @@ class Blocked:
         self.on_timeout = on_timeout
         self.dependent = dependent
         """Whether it is retried, and will fail, when a key of it is removed."""
+        self.paused = paused
+        """Whether CLIENT PAUSE holds it back: it runs when the pause ends, and waits for no key."""
+        self.delayed = delayed
+        """Whether it runs when its time comes instead of timing out, and waits for no key (injected latency)."""
+        self.due_ns = 0
+        """Steady time at which it times out even if the wall clock was stopped or set back meanwhile."""
         self.done = False
 
 
@@ -83,13 +107,15 @@ class BlockingQueues:
             if blocked.dependent:
                 dependents = blocked.db.dependents
                 dependents[key] = dependents.get(key, 0) + 1
-        if not blocked.keys:
+        if blocked.paused:
             self.paused[blocked] = None
         if blocked.deadline_ms:
             self._schedule(blocked)
 
     def _schedule(self, blocked: Blocked) -> None:
         self._sequence += 1
+        clock = self._engine.clock
+        blocked.due_ns = clock.steady_ns() + blocked.deadline_ms * 1_000_000 - clock.now_us() * 1000
         heapq.heappush(self._deadlines, (blocked.deadline_ms, self._sequence, blocked))
         self._engine.deadline_added(blocked.deadline_ms)
 
@@ -169,10 +195,18 @@ class BlockingQueues:
         return self._deadlines[0][0] if self._deadlines else 0
 
     def expire(self, now_ms: int) -> None:
-        """Time out every session whose deadline has passed. O(log n) each."""
-        while (deadline := self.next_deadline_ms()) and deadline <= now_ms:
+        """Time out every session whose deadline has passed. O(log n) each.
+
+        Deadlines are given in wall time, which tests move; but who waited that long on a clock that was stopped or set
+        back meanwhile has waited enough.
+        """
+        while (deadline := self.next_deadline_ms()) and (
+            deadline <= now_ms or self._deadlines[0][2].due_ns <= self._engine.clock.steady_ns() + _EARLY_NS
+        ):
             blocked = heapq.heappop(self._deadlines)[2]
-            if blocked not in self.paused:
+            if blocked.delayed:
+                self.resume_paused(blocked)
+            elif blocked not in self.paused:
                 self.finish(blocked, blocked.on_timeout)
             elif self._engine.pause_until_ms > now_ms:
                 # The pause was made longer meanwhile: it waits on, and keeps its place in the order of arrival.
@@ -182,7 +216,7 @@ class BlockingQueues:
                 self.resume_paused(blocked)
 
     def resume_paused(self, blocked: Blocked) -> None:
-        """Run a command that CLIENT PAUSE held back."""
+        """Run a command that CLIENT PAUSE held back, or that was delayed."""
         self.remove(blocked)
         reply = blocked.retry(b"")
         if not isinstance(reply, Blocked):
@@ -203,7 +237,7 @@ class BlockingQueues:
     def unblock(self, session: Session, with_error: bool) -> bool:
         """Do CLIENT UNBLOCK: end a session's wait as if timed out, or with an error. False if it does not wait."""
         blocked = session.blocked
-        if blocked is None or blocked in self.paused:
+        if blocked is None or blocked.delayed or blocked in self.paused:
             return False
         error = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
         self.finish(blocked, error if with_error else blocked.on_timeout)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kvcore import errors
+from kvcore.arguments import Argument, encode
 from kvcore.blocking import Blocked, Retry
-from kvcore.command import Command
-from kvcore.replies import Reply
+from kvcore.command import ADMIN, BLOCKING, NOSCRIPT, WRITE, Command
+from kvcore.errors import CommandError
+from kvcore.replies import NULL_ARRAY, Reply
 
 if TYPE_CHECKING:
     from kvcore.engine import Engine
@@ -24,7 +27,7 @@ NO_COMMAND: Final = Command("", lambda *_: None, arity=0)
 class Call:
     """The context of one command."""
 
-    __slots__ = ("argv", "command", "db", "dirty", "effects", "engine", "may_block", "session")
+    __slots__ = ("argv", "command", "db", "dirty", "effects", "effects_of", "engine", "may_block", "session")
     __deletable__ = ("session",)  # for mypyc: a session that ends must not leave a cycle
 
     def __init__(self, engine: Engine, session: Session, db: Database) -> None:
@@ -40,12 +43,19 @@ class Call:
         """Changes made so far; a command with none propagates nothing."""
         self.effects: list[list[bytes]] | None = None
         """What to propagate in place of ``argv``; None propagates the command as it came."""
+        self.effects_of: list[bytes] = []
+        """The command that said so: what one that changed nothing has left here is not the next one's."""
         self.may_block = True
         """False inside MULTI and scripts: a blocking command then answers as if it had timed out."""
 
     def now_ms(self) -> int:
         """Return the time of this execution unit in milliseconds since the Unix epoch."""
         return self.engine.keyspace.now_ms()
+
+    def is_past(self, at_ms: int) -> bool:
+        """Say whether a time to live that ends then has ended. None has while a log is replayed, as none had then."""
+        keyspace = self.engine.keyspace
+        return at_ms <= keyspace.now_ms() and not keyspace.replaying
 
     @property
     def name(self) -> str:
@@ -61,20 +71,20 @@ class Call:
         """Say that ``key`` of the selected database changed.
 
         Counts ``changes``, breaks the WATCHes on the key and emits the keyspace event. ``event_class`` is one of the
-        bits of :mod:`kvcore.notifications`. The hottest handlers only add to ``dirty`` where ``db.watchers`` and
-        ``db.notify_mask`` say that nobody listens: this call is a tenth of their time.
+        bits of :mod:`kvcore.notifications`. The hottest handlers only add to ``dirty`` where ``db.observed`` says that
+        nobody wants to know: this call is a tenth of their time.
         """
         self.dirty += changes
         db = self.db
-        if db.watchers:
+        if db.observed:
             db.touch(key)
-        if db.notify_mask & event_class:
-            self.engine.notify(db, key, event)
+            if db.notify_mask & event_class:
+                self.engine.notify(db, key, event)
 
     def changed_all(self, keys: tuple[bytes, ...], event: str, event_class: int) -> None:
         """Say of each of ``keys``, in order, what :meth:`changed` says of one."""
         db = self.db
-        if db.watchers or db.notify_mask:
+        if db.observed:
             for key in keys:
                 self.changed(key, event, event_class)
         else:
@@ -90,14 +100,43 @@ class Call:
     def propagate(self, *argv: bytes) -> None:
         """Propagate this command in place of the one the client sent; call again to add more."""
         if self.engine.effects.listening:
-            if self.effects is None:
+            if self.effects is None or self.effects_of is not self.argv:
                 self.effects = []
+                self.effects_of = self.argv
             self.effects.append(list(argv))
 
     def propagate_nothing(self) -> None:
         """Propagate nothing in place of this command, which changed something, but what :meth:`propagate` is given."""
-        if self.engine.effects.listening and self.effects is None:
+        if self.engine.effects.listening and (self.effects is None or self.effects_of is not self.argv):
             self.effects = []
+            self.effects_of = self.argv
+
+    def execute(self, *arguments: Argument) -> Reply:
+        """Run another command as part of this one and return its reply, in RESP3 shape; null is None.
+
+        It belongs to the same execution unit: nobody sees the state between, and what it changed propagates in place
+        of this command. Permissions were checked for this command; they are not for those it is made of. Raises
+        CommandError for an error reply, for a command that cannot run inside another (MULTI, SUBSCRIBE ...), and for a
+        write where this command is not declared as one. Blocking commands answer as if they had timed out.
+        """
+        argv = [encode(argument) for argument in arguments]
+        engine, session = self.engine, self.session
+        bits = engine.resolve(argv).bits
+        if bits & (NOSCRIPT | ADMIN) and not bits & BLOCKING:
+            raise CommandError(errors.NOT_INSIDE_A_COMMAND)
+        if bits & WRITE and not self.command.bits & WRITE:
+            raise CommandError(errors.WRITE_INSIDE_READER)
+        own = self.argv, self.command, self.dirty, self.effects, self.effects_of, self.may_block, session.protocol
+        self.dirty, self.effects, self.may_block, session.protocol = 0, None, False, 3
+        try:
+            reply = engine.execute_nested(session, argv)
+        finally:
+            self.argv, self.command, self.dirty, self.effects, self.effects_of, self.may_block, session.protocol = own
+        if bits & WRITE:
+            self.propagate_nothing()
+        if isinstance(reply, CommandError):
+            raise reply
+        return None if reply is NULL_ARRAY else reply
 
     def block(
         self, keys: tuple[bytes, ...], timeout_ms: int, retry: Retry, on_timeout: Reply, *, dependent: bool = False

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from kvcore.latency import CommandTimes
 from kvcore.replies import Reply
 
 Handler = Callable[..., Reply]
@@ -91,6 +92,7 @@ class Command:
         "subcommands",
         "summary",
         "time_ns",
+        "times",
         "tips",
     )
 
@@ -133,6 +135,7 @@ class Command:
         self.subcommands: dict[bytes, Command] | None = None
         self.calls = 0
         self.time_ns = 0
+        self.times: CommandTimes | None = None
         self.rejected = 0
         self.failed = 0
 
@@ -163,6 +166,7 @@ class Command:
     def reset(self) -> None:
         """Zero the counters (CONFIG RESETSTAT)."""
         self.calls = self.time_ns = self.rejected = self.failed = 0
+        self.times = None
         for subcommand in (self.subcommands or {}).values():
             subcommand.reset()
 
@@ -191,6 +195,22 @@ class CommandTable:
             parent.subcommands = {}
         parent.subcommands[subcommand.encode()] = command
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._commands
+
+    def replace(self, command: Command, replaceable: Callable[[Command], bool]) -> None:
+        """Add a command in place of one of its name that may be replaced; raise ValueError if that may not."""
+        old = self._commands.get(command.name)
+        if old is not None:
+            if not replaceable(old):
+                raise ValueError(f"command {command.name} is declared twice")
+            del self._commands[command.name]
+        self.add(command)
+
+    def discard(self, name: str) -> None:
+        """Forget a command, if it is there; engines that have bound it keep it."""
+        self._commands.pop(name, None)
+
     def bind(self) -> dict[bytes, Command]:
         """Return fresh records by name, upper and lower case, so that a client's usual spelling is one lookup."""
         bound: dict[bytes, Command] = {}
@@ -203,6 +223,9 @@ class CommandTable:
 
 REGISTRY: Final = CommandTable()
 """The commands that ship with kvcore; :mod:`kvcore.commands` fills it when it is imported."""
+
+EXTENSIONS: Final = CommandTable()
+"""Commands of users and their packages, declared through :mod:`kvcore.extensions`."""
 
 
 def command(

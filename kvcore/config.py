@@ -10,6 +10,7 @@ Texts are ``str`` with ``surrogateescape``, so that a password of any bytes surv
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
@@ -43,9 +44,6 @@ _IGNORED: Final = frozenset(("list-max-ziplist-entries", "list-max-ziplist-value
 """Gone since Redis 3.2; the real server still takes them in a file and forgets them."""
 
 _REFUSED: Final = {
-    "user": "ACL users are not supported by this release: use requirepass",
-    "rename-command": "rename-command is not supported by this release",
-    "loadmodule": "loadmodule is not possible: kvcore has no C module interface",
     "sentinel": "sentinel directive while not in sentinel mode",
 }
 """Directives of files only that would be unsafe to accept without effect."""
@@ -84,7 +82,18 @@ class Config:
     1048576
     """
 
-    __slots__ = ("_changed", "_loaded", "_subscribers", "_values", "file")
+    __slots__ = (
+        "_changed",
+        "_loaded",
+        "_subscribers",
+        "_values",
+        "check_rename",
+        "check_user",
+        "file",
+        "modules",
+        "renames",
+        "users",
+    )
 
     def __init__(self) -> None:
         self._values: dict[str, Value] = {row.name: row.default for row in TABLE}
@@ -93,6 +102,16 @@ class Config:
         self._changed: set[str] = set()
         self.file = ""
         """Absolute path of the config file, empty if there is none."""
+        self.users: list[list[bytes]] = []
+        """What ``user`` lines declare: names with their rules."""
+        self.renames: list[tuple[bytes, bytes]] = []
+        """What ``rename-command`` lines ask for: old and new names."""
+        self.check_user: Callable[[list[list[bytes]], list[bytes]], None] = _believe
+        """Asked before a ``user`` line is added to those there are; raises ConfigError. The engine checks, too."""
+        self.check_rename: Callable[[bytes, bytes], None] = _believe
+        """The same for ``rename-command`` lines."""
+        self.modules: list[str] = []
+        """Python modules of commands that `loadmodule` lines name, for the server to import before it serves."""
 
     # Typed reads: O(1)
 
@@ -226,7 +245,7 @@ class Config:
     def _apply(self, values: dict[str, Value]) -> None:
         """Put values in place and tell the subscribers; put the old ones back if one of them objects."""
         old = {name: self._values[name] for name in values}
-        changed = [name for name in values if values[name] != old[name]]
+        changed = [name for name in values if values[name] != old[name] or BY_NAME[name].volatile]
         self._values.update(values)
         for position, name in enumerate(changed):
             try:
@@ -234,7 +253,8 @@ class Config:
             except ConfigError as error:
                 self._values.update(old)
                 for told in changed[:position]:
-                    self._tell(told)
+                    with contextlib.suppress(ConfigError):  # what was in use may be gone by now; there is nothing else
+                        self._tell(told)
                 raise _VetoError(str(error), name) from error
         self._changed.update(values)
 
@@ -269,6 +289,21 @@ class Config:
     def _load_one(self, name: str, words: list[str]) -> None:
         if name in _IGNORED and len(words) == 1:
             return
+        if name == "user" and words:
+            declared = [word.encode("utf-8", "surrogateescape") for word in words]
+            self.check_user(self.users, declared)
+            self.users.append(declared)
+            return
+        if name == "rename-command" and len(words) == 2:
+            old, new = (word.encode("utf-8", "surrogateescape") for word in words)
+            self.check_rename(old, new)
+            self.renames.append((old, new))
+            return
+        if name == "loadmodule" and words:
+            if len(words) > 1 or words[0].endswith(".so"):
+                raise ConfigError("loadmodule takes the name or path of one Python module; C modules cannot be loaded")
+            self.modules.append(words[0])
+            return
         row = BY_NAME.get(name)
         if row is None:
             raise ConfigError(_REFUSED.get(name, BAD_DIRECTIVE) if words else BAD_DIRECTIVE)
@@ -291,6 +326,10 @@ class Config:
                 where = f"Reading the environment variable {variable}"
                 raise ConfigFileError(str(error), f"{variable}={value}", where) from error
             self._loaded.add(row.name)
+
+
+def _believe(_known: object, _declared: object) -> None:
+    """Stand in for a check of lines about commands where nobody knows the commands yet."""
 
 
 class _VetoError(ConfigError):

@@ -73,7 +73,7 @@ def one_of(names: tuple[str, ...]) -> str:
 class Directive:
     """One row of the table. Subclasses say how a value is read and shown."""
 
-    __slots__ = ("aliases", "default", "hidden", "immutable", "name", "own", "protected", "status")
+    __slots__ = ("aliases", "default", "hidden", "immutable", "name", "own", "protected", "status", "volatile")
 
     def __init__(
         self,
@@ -100,6 +100,8 @@ class Directive:
         """CONFIG SET needs ``enable-protected-configs``."""
         self.own = own
         """redis-server 7.0.15 has no such directive, or another default."""
+        self.volatile = False
+        """Names a file: setting the same name again is a change, because the file may be another."""
 
     @property
     def implemented(self) -> bool:
@@ -139,9 +141,10 @@ class Flag(Directive):
         aliases: tuple[str, ...] = (),
         immutable: bool = False,
         hidden: bool = False,
+        own: bool = False,
         refusal: str = "",
     ) -> None:
-        super().__init__(name, default, status, aliases=aliases, immutable=immutable, hidden=hidden)
+        super().__init__(name, default, status, aliases=aliases, immutable=immutable, hidden=hidden, own=own)
         self.refusal = refusal
 
     def read(self, text: str) -> Value:
@@ -205,22 +208,6 @@ class Integer(Directive):
         low, high = self.clamp or (self.low, self.high)
         names = {INT: "2^31-1", UNSIGNED: "2^32-1", LONG: "2^63-1", HUGE: "2^64-1", -INT - 1: "-2^31"}
         return f"{names.get(low, str(low))} .. {names.get(high, str(high))}"
-
-
-class TlsPort(Integer):
-    """The TLS port: refused, because a client that asks for encryption must not find the port closed or plain."""
-
-    __slots__ = ()
-
-    def read(self, text: str) -> Value:
-        """Read a port; only 0 is possible."""
-        if super().read(text):
-            raise ConfigError("TLS is not supported by this release")
-        return 0
-
-    def allowed(self) -> str:
-        """Describe the values allowed."""
-        return "0"
 
 
 class Memory(Integer):
@@ -297,8 +284,9 @@ class Choice(Directive):
         status: str = "",
         *,
         immutable: bool = False,
+        own: bool = False,
     ) -> None:
-        super().__init__(name, default, status, immutable=immutable)
+        super().__init__(name, default, status, immutable=immutable, own=own)
         self.names = names
 
     def read(self, text: str) -> Value:
@@ -328,10 +316,12 @@ class Text(Directive):
         immutable: bool = False,
         protected: bool = False,
         own: bool = False,
+        volatile: bool = False,
         check: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(name, default, status, aliases=aliases, immutable=immutable, protected=protected, own=own)
         self.check = check
+        self.volatile = volatile
 
     def read(self, text: str) -> Value:
         """Check the word and keep it."""

@@ -5,12 +5,13 @@ off ``CONFIG GET *`` and ``CONFIG SET``; a test holds the table against the live
 
 A directive whose ``status`` is empty does what it says. Any other status is the sentence that docs/configuration.md and
 the start-up warning show: the value is accepted, kept and reported, and what follows from it. Refused at load is only
-what would be unsafe to accept without effect (users, TLS, a server that stays in the foreground unasked).
+what would be unsafe to accept without effect (a server that stays in the foreground unasked).
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -35,7 +36,6 @@ from kvcore.directive_kinds import (
     Primary,
     Save,
     Text,
-    TlsPort,
     Words,
     read_integer,
 )
@@ -79,29 +79,21 @@ def _check_title(text: str) -> str:
     return ""
 
 
-def _refuse_file(text: str) -> str:
-    return "ACL users are not supported by this release: use requirepass" if text else ""
-
-
 # What follows from a directive that is kept and reported only
 
-DURABILITY: Final = "No effect yet: comes with durability (no RDB or AOF file is written)."
+LOADING: Final = "No effect: the data set is loaded before the server listens, and nobody is kept waiting."
+CHILD: Final = "No effect: it slows down a forked child, and there is none."
 REPLICATION: Final = "No effect yet: comes with replication."
 CLUSTER: Final = "No effect yet: comes with cluster mode."
-CLIENT_EVICTION: Final = "No effect yet: clients are not closed for the memory they use."
-SCRIPTS: Final = "No effect yet: comes with scripting."
-ACL: Final = "No effect yet: comes with access control lists."
-TLS: Final = "No effect yet: comes with TLS."
-LATENCY: Final = "No effect yet: comes with latency monitoring."
-TRACKING: Final = "No effect yet: comes with client-side caching."
-PROCESS: Final = "No effect: it tunes a C process (allocator, CPU lists, crash reports, process title)."
+SCRIPTS: Final = "No effect: the deprecated Lua functions are never there."
+PROCESS: Final = "No effect: it tunes a C process (allocator, CPU lists, memory checks, process title)."
 NO_NEED: Final = "No effect needed: freeing memory never blocks here."
-LOGGING: Final = "No effect yet: the log goes to `logfile` or standard output."
 
 _YES_NO_LOCAL: Final = ("no", "yes", "local")
 _SHUTDOWN: Final = ("default", "save", "nosave", "now", "force")
 
-NO_FORK: Final = "kvcore does not fork: use 'daemonize no' and a service manager"
+NO_FORK: Final = "this system has no fork: use 'daemonize no' and a service manager"
+NO_SYSLOG: Final = "this system has no syslog"
 NO_DEFRAG: Final = (
     "Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc "
     "like the one shipped by default with the Redis source distribution"
@@ -128,6 +120,8 @@ TABLE: Final[tuple[Directive, ...]] = (
     Memory("proto-max-bulk-len", 512 * MB, MB, LONG),
     OutputLimits("client-output-buffer-limit", _OUTPUT_LIMITS),
     Text("bind-source-addr", "", REPLICATION),
+    Integer("http-port", 0, 0, 65535, own=True, immutable=True),
+    Words("http-bind", ("127.0.0.1",), own=True, immutable=True, check=_check_addresses),
     Integer("socket-mark-id", 0, 0, UNSIGNED, PROCESS, immutable=True),
     # Server
     Text("frontend", "asyncio", immutable=True, own=True),
@@ -144,44 +138,51 @@ TABLE: Final[tuple[Directive, ...]] = (
     Integer("databases", 16, 1, INT, immutable=True),
     Integer("hz", 10, 0, INT, clamp=(1, 500)),
     Flag("dynamic-hz", True, "No effect: the timer wakes when something is due, and `hz` times a second otherwise."),
-    Flag("daemonize", False, immutable=True, refusal=NO_FORK),
+    Flag("daemonize", False, immutable=True, refusal=NO_FORK if sys.platform == "win32" else ""),
     Text("pidfile", "", immutable=True),
     Text("dir", ".", protected=True, own=True),
     Choice(
         "supervised",
         "no",
         ("upstart", "systemd", "auto", "no"),
-        "No effect yet: start it as a plain foreground service.",
         immutable=True,
     ),
     Choice("enable-debug-command", "no", _YES_NO_LOCAL, immutable=True),
-    Choice("enable-module-command", "no", _YES_NO_LOCAL, "No effect: there is no C module interface.", immutable=True),
+    Choice(
+        "enable-module-command",
+        "no",
+        _YES_NO_LOCAL,
+        "MODULE LOAD fails in any case: there is no C module interface.",
+        immutable=True,
+    ),
     Choice("enable-protected-configs", "no", _YES_NO_LOCAL, immutable=True),
     Integer("shutdown-timeout", 10, 0, INT, REPLICATION),
-    Choices("shutdown-on-sigint", _SHUTDOWN, DURABILITY),
-    Choices("shutdown-on-sigterm", _SHUTDOWN, DURABILITY),
+    Choices("shutdown-on-sigint", _SHUTDOWN),
+    Choices("shutdown-on-sigterm", _SHUTDOWN),
     # Log
     Choice("loglevel", "notice", ("debug", "verbose", "notice", "warning")),
     Text("logfile", "", immutable=True),
+    Choice("log-format", "redis", ("redis", "json", "logfmt"), immutable=True, own=True),
+    Flag("hide-user-data-from-log", False, own=True),
     Flag("always-show-logo", False, immutable=True),
-    Flag("syslog-enabled", False, LOGGING, immutable=True),
+    Flag("syslog-enabled", False, immutable=True, refusal=NO_SYSLOG if sys.platform == "win32" else ""),
     Choice(
         "syslog-facility",
         "local0",
         ("user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"),
-        LOGGING,
         immutable=True,
     ),
-    Text("syslog-ident", "redis", LOGGING, immutable=True),
+    Text("syslog-ident", "redis", immutable=True),
     Integer("slowlog-log-slower-than", 10000, -1, LONG),
     Integer("slowlog-max-len", 128, 0, LONG),
     # Security
     Text("requirepass", ""),
-    Text("aclfile", "", ACL, immutable=True, check=_refuse_file),
-    Choice("acl-pubsub-default", "resetchannels", ("allchannels", "resetchannels"), ACL),
-    Integer("acllog-max-len", 128, 0, LONG, ACL),
+    Text("aclfile", "", immutable=True),
+    Choice("acl-pubsub-default", "resetchannels", ("allchannels", "resetchannels")),
+    Integer("acllog-max-len", 128, 0, LONG),
     # Expiry, events, encodings
     Integer("active-expire-effort", 1, 1, 10),
+    Flag("key-modification-times", False, own=True),
     Events("notify-keyspace-events", ""),
     Integer("hash-max-listpack-entries", 512, 0, LONG, aliases=("hash-max-ziplist-entries",)),
     Memory("hash-max-listpack-value", 64, 0, LONG, aliases=("hash-max-ziplist-value",)),
@@ -201,7 +202,7 @@ TABLE: Final[tuple[Directive, ...]] = (
     Flag("lazyfree-lazy-user-flush", False, NO_NEED),
     # Memory limits
     Memory("maxmemory", 0, 0, HUGE),
-    MemoryOrPercent("maxmemory-clients", 0, 0, HUGE, CLIENT_EVICTION),
+    MemoryOrPercent("maxmemory-clients", 0, 0, HUGE),
     Choice(
         "maxmemory-policy",
         "noeviction",
@@ -229,50 +230,48 @@ TABLE: Final[tuple[Directive, ...]] = (
     Integer("active-defrag-threshold-upper", 100, 0, 1000, PROCESS),
     Flag("jemalloc-bg-thread", True, PROCESS),
     # Scripting, tracking, latency
-    Integer("busy-reply-threshold", 5000, 0, LONG, SCRIPTS, aliases=("lua-time-limit",)),
+    Integer("busy-reply-threshold", 5000, 0, LONG, aliases=("lua-time-limit",)),
+    Memory("lua-max-memory", 256 * MB, 32 * MB, LONG, own=True, immutable=True),
     Flag("lua-enable-deprecated-api", False, SCRIPTS, hidden=True, immutable=True),
-    Integer("tracking-table-max-keys", 1000000, 0, LONG, TRACKING),
-    Integer("latency-monitor-threshold", 0, 0, LONG, LATENCY),
-    Flag("latency-tracking", True, LATENCY),
-    Percentiles("latency-tracking-info-percentiles", ("50", "99", "99.9"), LATENCY),
+    Integer("tracking-table-max-keys", 1000000, 0, LONG),
+    Integer("latency-monitor-threshold", 0, 0, LONG),
+    Flag("latency-tracking", True),
+    Percentiles("latency-tracking-info-percentiles", ("50", "99", "99.9")),
     # Durability
-    Save("save", ("3600", "1", "300", "100", "60", "10000"), DURABILITY),
+    Save("save", ("3600", "1", "300", "100", "60", "10000")),
     Text(
         "dbfilename",
         "dump.rdb",
-        DURABILITY,
         protected=True,
         check=_check_filename("dbfilename", "filename", empty=True),
     ),
     Flag("rdbcompression", True),
-    Flag("rdbchecksum", True, DURABILITY, immutable=True),
-    Flag("rdb-del-sync-files", False, DURABILITY),
-    Flag("rdb-save-incremental-fsync", True, DURABILITY),
-    Flag("stop-writes-on-bgsave-error", True, DURABILITY),
-    Flag("appendonly", False, DURABILITY),
+    Flag("rdbchecksum", True, immutable=True),
+    Integer("rdb-version", 10, 9, 10, own=True),
+    Flag("rdb-del-sync-files", False, REPLICATION),
+    Flag("rdb-save-incremental-fsync", True),
+    Flag("stop-writes-on-bgsave-error", True),
+    Flag("appendonly", False),
     Text(
         "appendfilename",
         "appendonly.aof",
-        DURABILITY,
         check=_check_filename("appendfilename", "filename"),
         immutable=True,
     ),
-    Text(
-        "appenddirname", "appendonlydir", DURABILITY, check=_check_filename("appenddirname", "dirname"), immutable=True
-    ),
-    Choice("appendfsync", "everysec", ("everysec", "always", "no"), DURABILITY),
-    Flag("no-appendfsync-on-rewrite", False, DURABILITY),
-    Flag("aof-disable-auto-gc", False, DURABILITY),
-    Flag("aof-load-truncated", True, DURABILITY),
-    Flag("aof-rewrite-incremental-fsync", True, DURABILITY),
-    Flag("aof-timestamp-enabled", False, DURABILITY),
-    Flag("aof-use-rdb-preamble", True, DURABILITY),
-    Integer("auto-aof-rewrite-percentage", 100, 0, INT, DURABILITY),
-    Memory("auto-aof-rewrite-min-size", 64 * MB, 0, LONG, DURABILITY),
+    Text("appenddirname", "appendonlydir", check=_check_filename("appenddirname", "dirname"), immutable=True),
+    Choice("appendfsync", "everysec", ("everysec", "always", "no")),
+    Flag("no-appendfsync-on-rewrite", False),
+    Flag("aof-disable-auto-gc", False),
+    Flag("aof-load-truncated", True),
+    Flag("aof-rewrite-incremental-fsync", True),
+    Flag("aof-timestamp-enabled", False),
+    Flag("aof-use-rdb-preamble", True),
+    Integer("auto-aof-rewrite-percentage", 100, 0, INT),
+    Memory("auto-aof-rewrite-min-size", 64 * MB, 0, LONG),
     Choice("sanitize-dump-payload", "no", ("no", "yes", "clients")),
-    Integer("loading-process-events-interval-bytes", 2 * MB, 1024, INT, DURABILITY, hidden=True),
-    Integer("key-load-delay", 0, -INT - 1, INT, DURABILITY, hidden=True),
-    Integer("rdb-key-save-delay", 0, -INT - 1, INT, DURABILITY, hidden=True),
+    Integer("loading-process-events-interval-bytes", 2 * MB, 1024, INT, LOADING, hidden=True),
+    Integer("key-load-delay", 0, -INT - 1, INT, LOADING, hidden=True),
+    Integer("rdb-key-save-delay", 0, -INT - 1, INT, CHILD, hidden=True),
     # Replication
     Primary("replicaof", (), REPLICATION, aliases=("slaveof",), immutable=True),
     Text("masterauth", "", REPLICATION),
@@ -318,32 +317,34 @@ TABLE: Final[tuple[Directive, ...]] = (
     Flag("cluster-replica-no-failover", False, CLUSTER, aliases=("cluster-slave-no-failover",)),
     Integer("cluster-replica-validity-factor", 10, 0, INT, CLUSTER, aliases=("cluster-slave-validity-factor",)),
     # TLS
-    TlsPort("tls-port", 0, 0, 65535, TLS),
-    Flag("tls-cluster", False, TLS),
-    Flag("tls-replication", False, TLS),
-    Flag("tls-prefer-server-ciphers", False, TLS),
-    Choice("tls-auth-clients", "yes", ("no", "yes", "optional"), TLS),
-    Text("tls-ca-cert-dir", "", TLS),
-    Text("tls-ca-cert-file", "", TLS),
-    Text("tls-cert-file", "", TLS),
-    Text("tls-ciphers", "", TLS),
-    Text("tls-ciphersuites", "", TLS),
-    Text("tls-client-cert-file", "", TLS),
-    Text("tls-client-key-file", "", TLS),
-    Text("tls-client-key-file-pass", "", TLS),
-    Text("tls-dh-params-file", "", TLS),
-    Text("tls-key-file", "", TLS),
-    Text("tls-key-file-pass", "", TLS),
-    Text("tls-protocols", "", TLS),
-    Integer("tls-session-cache-size", 20480, 0, INT, TLS),
-    Integer("tls-session-cache-timeout", 300, 0, INT, TLS),
-    Flag("tls-session-caching", True, TLS),
+    Integer("tls-port", 0, 0, 65535),
+    Flag("tls-cluster", False, CLUSTER),
+    Flag("tls-replication", False, REPLICATION),
+    Flag("tls-prefer-server-ciphers", False),
+    Choice("tls-auth-clients", "yes", ("no", "yes", "optional")),
+    Text("tls-ca-cert-dir", "", volatile=True),
+    Text("tls-ca-cert-file", "", volatile=True),
+    Text("tls-cert-file", "", volatile=True),
+    Text("tls-ciphers", ""),
+    Text("tls-ciphersuites", ""),
+    Text("tls-client-cert-file", "", REPLICATION),
+    Text("tls-client-key-file", "", REPLICATION),
+    Text("tls-client-key-file-pass", "", REPLICATION),
+    Text("tls-dh-params-file", "", volatile=True),
+    Text("tls-key-file", "", volatile=True),
+    Text("tls-key-file-pass", ""),
+    Text("tls-protocols", ""),
+    Integer("tls-session-cache-size", 20480, 0, INT),
+    Integer("tls-session-cache-timeout", 300, 0, INT),
+    Flag("tls-session-caching", True),
+    Integer("tls-handshake-timeout", 10, 1, 3600, own=True),
+    Integer("tls-max-handshakes", 512, 1, 65536, own=True),
     # The process
     Text("aof_rewrite_cpulist", "", PROCESS, immutable=True),
     Text("bgsave_cpulist", "", PROCESS, immutable=True),
     Text("bio_cpulist", "", PROCESS, immutable=True),
     Text("server_cpulist", "", PROCESS, immutable=True),
-    Flag("crash-log-enabled", True, PROCESS),
+    Flag("crash-log-enabled", True),
     Flag("crash-memcheck-enabled", True, PROCESS),
     Flag("disable-thp", True, PROCESS, immutable=True),
     Text("ignore-warnings", "", PROCESS),

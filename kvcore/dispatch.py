@@ -11,17 +11,21 @@ handled when it ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import kvcore.commands  # noqa: F401 - fills the registry
 from kvcore import errors
+from kvcore.acl.control import AccessControl
 from kvcore.blocking import Blocked, BlockingQueues
 from kvcore.clock import Clock
 from kvcore.command import (
     ADMIN,
+    ALLOW_BUSY,
     BLOCKING,
     DENYOOM,
+    EXTENSIONS,
+    FAST,
     MAY_REPLICATE,
     NO_AUTH,
     NO_MULTI,
@@ -34,11 +38,24 @@ from kvcore.command import (
 )
 from kvcore.commands.transactions import abandon
 from kvcore.effects import Effects
-from kvcore.errors import CommandError
-from kvcore.monitor import format_line
+from kvcore.errors import CommandError, ConfigError
+from kvcore.latency import NEVER_NS, TAIL_NS, WINDOW, CommandTimes, LatencyMonitor
+from kvcore.monitor import Listener, format_line
 from kvcore.replies import NO_REPLY, QUEUED, Reply
-from kvcore.session import CLOSE, IN_MULTI, NEEDS_AUTH, NO_TOUCH, OBSERVER, REPLY_OFF, SUBSCRIBED, Session
-from kvcore.slowlog import SlowLog
+from kvcore.session import (
+    CLOSE,
+    IN_MULTI,
+    NEEDS_AUTH,
+    NO_TOUCH,
+    OBSERVER,
+    PUSHES,
+    REPLY_OFF,
+    RESTRICTED,
+    SUBSCRIBED,
+    TRACKED,
+    Session,
+)
+from kvcore.slowlog import SlowLog, shown
 from kvcore.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -46,6 +63,9 @@ if TYPE_CHECKING:
     from kvcore.engine import Engine
     from kvcore.eviction import Evictor
     from kvcore.keyspace import Keyspace
+    from kvcore.ports import Interceptor
+    from kvcore.scripting.scripts import Scripts
+    from kvcore.tracking import Tracking
 
 logger = logging.getLogger("kvcore.dispatch")
 
@@ -57,6 +77,18 @@ NESTED: Final = 2
 
 MAXMEMORY: Final = 4
 """Engine gate bit: there is a memory limit."""
+
+BUSY: Final = 8
+"""Engine gate bit: a script has run past `busy-reply-threshold`; the others are told so."""
+
+HOLDING: Final = 16
+"""Engine gate bit: keys are on their way to another server; what may write waits until it has answered."""
+
+UNSAFE: Final = 32
+"""Engine gate bit: what is written could not be kept (``disk_errors`` says why), and is refused."""
+
+INTERCEPTED: Final = 64
+"""Engine gate bit: the ``interceptor`` is asked before every command (fault injection)."""
 
 _NOT_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 _WHILE_SUBSCRIBED: Final = frozenset(
@@ -79,7 +111,24 @@ UNRESOLVED: Final = Command("", lambda *_: None, arity=0)
 """The record of names that no command has; no argument count fits it."""
 
 _HTTP: Final = frozenset({b"post", b"host:"})
-_NEVER_SLOW: Final = 1 << 62
+
+
+def declared_commands() -> dict[bytes, Command]:
+    """Return fresh records of all commands, those of extensions included, in lower and upper case."""
+    return REGISTRY.bind() | EXTENSIONS.bind()
+
+
+def rename(commands: dict[bytes, Command], name: bytes, new: bytes) -> None:
+    """Let a command go by another name, or by none if ``new`` is empty; raise ConfigError (`rename-command`)."""
+    command = commands.get(name.lower())
+    if command is None:
+        raise ConfigError(errors.AclReasons.RENAME_UNKNOWN)
+    if new.lower() in commands:
+        raise ConfigError(errors.AclReasons.RENAME_TAKEN)
+    for spelling in (name.lower(), name.upper()):
+        del commands[spelling]
+    if new:
+        commands[new.lower()] = commands[new.upper()] = command
 
 
 class Dispatcher:
@@ -87,40 +136,73 @@ class Dispatcher:
 
     __slots__ = (
         "_steady_ns",
+        "acl",
+        "batching",
         "blocking",
+        "caching",
         "clock",
         "commands",
+        "disk_errors",
         "effects",
         "eviction",
         "gate",
+        "hide_user_data",
+        "interceptor",
         "keyspace",
+        "latency",
         "monitors",
+        "notable_ns",
+        "originals",
         "pause_all",
         "pause_until_ms",
         "pending",
+        "scripts",
         "slow_ns",
         "slowlog",
         "slowlog_limit",
         "statistics",
+        "tracking",
+        "window",
     )
 
+    caching: Tracking
     keyspace: Keyspace
     eviction: Evictor
+    scripts: Scripts
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self._steady_ns = clock.steady_ns
-        self.commands: dict[bytes, Command] = REGISTRY.bind()
+        self.commands = declared_commands()
+        self.originals = {name: command for name, command in self.commands.items() if name.islower()}
+        """The commands by the names they were declared with, whatever `rename-command` calls them."""
+        self.acl = AccessControl(cast("Engine", self))
         self.statistics = Statistics()
         self.effects = Effects()
         self.slowlog = SlowLog()
-        self.slow_ns = _NEVER_SLOW
+        self.latency = LatencyMonitor()
+        self.slow_ns = NEVER_NS
+        self.tracking = True
+        """`latency-tracking`: histograms of the commands' times are kept."""
+        self.window = 0
+        """Commands left to be looked at whatever their time."""
+        self.notable_ns = 0
+        """Commands of this length are looked at: the least of all limits, so that the others cost one comparison."""
+        self.watch_some()
         self.slowlog_limit = 128
         self.blocking = BlockingQueues(cast("Engine", self))
-        self.monitors: dict[Session, None] = {}
+        self.monitors: dict[Session | Listener, None] = {}
         self.gate = 0
+        self.interceptor: Interceptor | None = None
+        """What :meth:`intercept` put before every command."""
+        self.batching = False
+        """Commands of one read of a connection run: what belongs to the end of a turn waits for the last of them."""
+        self.hide_user_data = False
+        """`hide-user-data-from-log`: the log may not show what clients send."""
         self.pause_until_ms = 0
         self.pause_all = False
+        self.disk_errors: dict[str, str] = {}
+        """The error for writing commands while snapshots (``rdb``) or the append only file (``aof``) fail."""
         self.pending = False
         """Something waits for the end of the execution unit: effects, ready keys, paused sessions."""
 
@@ -169,14 +251,12 @@ class Dispatcher:
             call.dirty = 0
             if self.effects.listening:
                 self._log_effects(call)
-        if elapsed >= self.slow_ns or self.monitors or self.pending:
+        if elapsed >= self.notable_ns or self.monitors or self.pending:
             self._conclude(session, command, argv, elapsed)
         return reply
 
     def execute_many(self, session: Session, commands: Sequence[list[bytes]], replies: list[Reply]) -> int:
-        """Run commands in order, append their replies, return how many ran.
-
-        Stops early when one sets ``session.interrupt``: the front end must look before the next may run.
+        """Run commands in order, append their replies, return how many ran; stop where the front end must look first.
 
         The body is :meth:`execute`'s, again, for speed: a loop with its locals bound once, where a command's end is
         the next one's start, saves a tenth of a pipeline, and would cost a single command a third. Change both.
@@ -187,6 +267,7 @@ class Dispatcher:
         statistics = self.statistics
         call = session.call
         append = replies.append
+        self.batching = True
         stamp = steady_ns()
         ran = 0
         for argv in commands:
@@ -212,7 +293,6 @@ class Dispatcher:
             call.argv = argv
             call.command = command
             try:
-                # One to three arguments are most of all calls; unpacking a slice would cost them 100 ns.
                 count -= command.skip
                 if count == 1:
                     reply = command.handler(call, argv[-1])
@@ -236,21 +316,82 @@ class Dispatcher:
                 call.dirty = 0
                 if self.effects.listening:
                     self._log_effects(call)
-            if elapsed >= self.slow_ns or self.monitors or self.pending:
+            if elapsed >= self.notable_ns or self.monitors or self.pending:
                 self._conclude(session, command, argv, elapsed)
             append(reply)
-            if session.interrupt:
+            if session.interrupt and self._stops(session):
                 break
+        self.batching = False
+        if self.caching.broadcasts:
+            self.caching.broadcast()
         return ran
 
+    def _stops(self, session: Session) -> bool:
+        """Whether the front end must look at what a command did to its session, which is more than to push after it."""
+        if session.interrupt != PUSHES:
+            return True
+        session.release_pushes()
+        return False
+
     def _conclude(self, session: Session, command: Command, argv: list[bytes], elapsed_ns: int) -> None:
-        """Do what few commands need once they ran: the slow log, MONITOR, the end of the execution unit."""
-        if elapsed_ns >= self.slow_ns:
-            self._log_slow(session, command, argv, elapsed_ns)
+        """Do what few commands need once they ran: latency, the slow log, MONITOR, the unit's end."""
+        if elapsed_ns >= self.notable_ns:
+            self._note_time(session, command, argv, elapsed_ns)
         if self.monitors and not command.bits & (SKIP_MONITOR | ADMIN):
             self.feed_monitors(session, argv)
         if self.pending:
             self.finish_unit()
+
+    def _note_time(self, session: Session, command: Command, argv: list[bytes], elapsed_ns: int) -> None:
+        """Look at the time of a command that took long, or is one of those looked at anyway."""
+        if self.tracking:
+            if command.times is None:
+                command.times = CommandTimes()
+            command.times.add(elapsed_ns)
+            if self.window:
+                self.window -= 1
+                if not self.window:
+                    self.watch_long()
+        if elapsed_ns >= self.latency.threshold_ns:
+            event = "fast-command" if command.bits & FAST else "command"
+            self.latency.note(event, elapsed_ns, self.clock.now_us() // 1_000_000)
+        if elapsed_ns >= self.slow_ns:
+            self._log_slow(session, command, argv, elapsed_ns)
+
+    def watch_some(self) -> None:
+        """Look at the next commands however quick they are, if anybody wants to know (see :mod:`kvcore.latency`)."""
+        if self.tracking:
+            self.window = WINDOW
+            self.notable_ns = 0
+        else:
+            self.watch_long()
+
+    def watch_long(self) -> None:
+        """Look at commands only that are beyond a limit; call this when one of the limits changed."""
+        self.window = 0
+        self.notable_ns = min(self.slow_ns, self.latency.threshold_ns, TAIL_NS if self.tracking else NEVER_NS)
+
+    def queue_all(self, session: Session, commands: list[list[bytes]]) -> bool:
+        """Queue a whole transaction as MULTI and its commands would one by one; only EXEC is left to run. O(commands).
+
+        False, and nothing is queued, where anything is unusual: a gate, a monitor, a command that cannot be queued.
+        """
+        if self.gate | session.gate or self.monitors:
+            return False
+        bits = 0
+        for argv in commands:
+            command = self.resolve(argv)
+            if not command.fewest <= len(argv) <= command.most or command.bits & NO_MULTI:
+                return False
+            if command.name in _NOT_QUEUED:
+                return False
+            bits |= self._declared_bits(session, command, argv)
+        begin = self.originals[b"multi"]
+        begin.calls += 1
+        begin.handler(session.call)
+        session.multi = commands
+        session.multi_bits = bits
+        return True
 
     def execute_nested(self, session: Session, argv: list[bytes]) -> Reply:
         """Run a command inside the present execution unit: EXEC and scripts run many."""
@@ -260,6 +401,93 @@ class Dispatcher:
             return self.execute(session, argv)
         finally:
             self.gate = self.gate & ~NESTED | outer
+
+    # Scripts
+
+    def run_checked(self, session: Session, command: Command, argv: list[bytes], propagate: bool) -> Reply:
+        """Run a command that a script has looked up and checked, inside the present execution unit.
+
+        Unless ``propagate``, nobody hears of its effects. The body is :meth:`execute`'s without the gates.
+        """
+        call = session.call
+        call.argv = argv
+        call.command = command
+        stamp = self._steady_ns()
+        try:
+            reply = command.handler(call, *argv[command.skip :])
+        except CommandError as error:
+            reply = self._refused(call, error)
+        except Exception:
+            reply = self._handler_failed(call)
+        elapsed = self._steady_ns() - stamp
+        command.calls += 1
+        command.time_ns += elapsed
+        if call.dirty:
+            self.statistics.dirty += call.dirty
+            call.dirty = 0
+            if not propagate:
+                call.effects = None
+            elif self.effects.listening:
+                self._log_effects(call)
+        if elapsed >= self.notable_ns or self.monitors or self.pending:
+            self._conclude(session, command, argv, elapsed)
+        return reply
+
+    def intercept(self, interceptor: Interceptor | None) -> None:
+        """Ask ``interceptor`` before every command from now on; None ends that."""
+        self.interceptor = interceptor
+        if interceptor is None:
+            self.gate &= ~INTERCEPTED
+        else:
+            self.gate |= INTERCEPTED
+
+    def write_refusal(self, _session: Session) -> str:
+        """Return the error for a script's first writing command if nobody may write now, empty if it may run."""
+        if self.interceptor is not None and (refusal := self.interceptor.write_refusal()):
+            return refusal
+        return self.disk_error() if self.gate & UNSAFE else ""
+
+    def script_write_refusal(self, _session: Session) -> str:
+        """Return the error for a script that says it writes if nobody may write now, empty if it may run."""
+        if not self.gate & UNSAFE:
+            return ""
+        return errors.script_disk_error(self.disk_errors)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a script has let others in, which it does once it has run long."""
+        return bool(self.gate & BUSY)
+
+    def lacks_memory(self) -> bool:
+        """Say whether the memory limit is passed."""
+        if self.interceptor is not None and self.interceptor.lacks_memory():
+            return True
+        return bool(self.gate & MAXMEMORY) and self.eviction.used_bytes() > self.eviction.limit
+
+    def set_busy(self, busy: bool) -> None:
+        """Let other clients in while a script runs, most of them to hear BUSY; or go on with the script's unit."""
+        if busy:
+            self.gate = self.gate & ~NESTED | BUSY
+        else:
+            self.gate = self.gate & ~BUSY | NESTED
+
+    def conclude_parked(self, call: Call, outcome: Callable[[], Reply], elapsed_ns: int, parked_ns: int) -> Reply:
+        """End the execution unit of a command that was parked while its script ran long; return its reply."""
+        try:
+            reply = outcome()
+        except CommandError as error:
+            reply = self._refused(call, error)
+        except Exception:
+            reply = self._handler_failed(call)
+        call.command.time_ns += parked_ns
+        self._note_time(call.session, call.command, call.argv, elapsed_ns)
+        self.finish_unit()
+        return reply
+
+    @property
+    def nested(self) -> bool:
+        """Whether a transaction or script is running."""
+        return bool(self.gate & NESTED)
 
     def resolve(self, argv: list[bytes]) -> Command:
         """Find the record for ``argv``, any spelling and subcommands included; UNRESOLVED if there is none."""
@@ -290,6 +518,8 @@ class Dispatcher:
         """Refuse a command before it runs; inside MULTI the whole transaction is then refused, too."""
         if session.gate & IN_MULTI:
             session.multi_dirty = True
+        if session.gate & TRACKED:
+            self.caching.accept(session, command)
         if command is not None:
             command.rejected += 1
             if command.name == "exec":
@@ -302,88 +532,143 @@ class Dispatcher:
         """Run the unusual checks; None lets the command run, anything else is the answer."""
         if self.gate & NESTED:
             # EXEC passed these gates for all of its commands, and a pause or a subscription begun among them waits.
+            if session.gate & TRACKED:
+                self.caching.begin(session, command, argv)
+            if self.gate & PAUSED:
+                self.keyspace.frozen = not command.bits & WRITE  # who paused the others may write in that transaction
             return None
         self.keyspace.unit_ms = 0
         gate = session.gate
+        if self.interceptor is not None:
+            answer = self.interceptor.before(session, command, argv, self._declared_bits(session, command, argv))
+            if answer is not None:
+                return self.reject(session, command, answer) if isinstance(answer, CommandError) else answer
         if gate & NEEDS_AUTH and not command.bits & NO_AUTH:
             return self.reject(session, command, CommandError(errors.NO_AUTH))
         if gate & IN_MULTI and command.bits & NO_MULTI:
             return self.reject(session, command, CommandError(errors.NOT_ALLOWED_IN_MULTI))
-        if self.gate & MAXMEMORY and self._lacks_memory(session, command):
+        if gate & RESTRICTED:
+            denial = self.acl.check(session, command, argv)
+            if denial is not None:
+                return self.reject(session, command, self.acl.refuse(session, command, argv, denial))
+        if self.gate & MAXMEMORY and self._lacks_memory(session, command, argv):
             return self.reject(session, command, CommandError(errors.OUT_OF_MEMORY))
+        if self.gate & UNSAFE and (command.name == "ping" or self._declared_bits(session, command, argv) & WRITE):
+            return self.reject(session, command, CommandError(self.disk_error()))
         if gate & SUBSCRIBED and session.protocol == 2 and command.name not in _WHILE_SUBSCRIBED:
             return self.reject(session, command, CommandError(errors.not_while_subscribed(command.full_name)))
+        if self.gate & BUSY and not command.bits & ALLOW_BUSY:
+            return self.reject(session, command, CommandError(self.scripts.busy_error()))
         if gate & OBSERVER and command.bits & (READONLY | WRITE | MAY_REPLICATE):
             return self.reject(session, command, CommandError(errors.OBSERVER_IN_KEYSPACE))
-        if self.gate & PAUSED and self._held_back(session, command):
+        if self.gate & PAUSED:
+            self.keyspace.frozen = True
+        if self.gate & (PAUSED | HOLDING) and self._held_back(session, command, argv):
             return self._hold(session, argv)
+        if gate & TRACKED:
+            self.caching.accept(session, command)
         if gate & IN_MULTI and command.name not in _NOT_QUEUED:
             assert session.multi is not None
             session.multi.append(argv)
-            session.multi_bits |= command.bits
+            session.multi_bits |= self._declared_bits(session, command, argv)
             return QUEUED
         if gate & NO_TOUCH and command.name != "touch":
             self.eviction.access_clock.held = True
             self.pending = True
+        if gate & TRACKED:
+            self.caching.begin(session, command, argv)
         return None
 
-    def _lacks_memory(self, session: Session, command: Command) -> bool:
+    def _lacks_memory(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         """Evict what must go before any command; say whether this one may not run because that was not enough."""
-        if self.gate & PAUSED:
+        if self.gate & (PAUSED | BUSY):
             return False  # who pauses writes counts on a data set that stands still
-        stuck = self.eviction.enforce()
+        if self.latency.threshold_ns < NEVER_NS:
+            stamp = self._steady_ns()
+            stuck = self.eviction.enforce()
+            self.latency.note("eviction-cycle", self._steady_ns() - stamp, self.clock.now_us() // 1_000_000)
+        else:
+            stuck = self.eviction.enforce()
         if self.pending:
             # The victims' deletions are units of their own, not part of this command's.
             self.finish_unit()
         if not stuck:
             return False
-        bits = command.bits
-        if session.gate & IN_MULTI:
-            if command.name not in _WITHOUT_MEMORY:
-                return True
-            if command.name == "exec":
-                bits |= session.multi_bits
-        return bool(bits & DENYOOM)
-
-    def _held_back(self, session: Session, command: Command) -> bool:
-        if self.pause_all:
+        if session.gate & IN_MULTI and command.name not in _WITHOUT_MEMORY:
             return True
+        return bool(self._declared_bits(session, command, argv) & DENYOOM)
+
+    def _declared_bits(self, session: Session, command: Command, argv: list[bytes]) -> int:
+        """Return the flags of a command with what it leads to: the transaction it ends, the script it runs."""
         bits = command.bits
+        if bits & SKIP_MONITOR:
+            return self.scripts.declared_bits(command, argv)
         if command.name == "exec":
             bits |= session.multi_bits
-        return bool(bits & (WRITE | MAY_REPLICATE))
+        return bits
+
+    def set_disk_error(self, kind: str, text: str) -> None:
+        """Refuse writing commands with ``text`` from now on; an empty one ends that. ``kind`` is ``rdb`` or ``aof``."""
+        if text:
+            self.disk_errors[kind] = text
+            self.gate |= UNSAFE
+        else:
+            self.disk_errors.pop(kind, None)
+            if not self.disk_errors:
+                self.gate &= ~UNSAFE
+
+    def disk_error(self) -> str:
+        """Return the error that a command which writes is to be refused with, empty if none. Scripts ask, too."""
+        return self.disk_errors.get("rdb") or next(iter(self.disk_errors.values()), "")
+
+    def _held_back(self, session: Session, command: Command, argv: list[bytes]) -> bool:
+        if self.pause_all:
+            return True
+        return bool(self._declared_bits(session, command, argv) & (WRITE | MAY_REPLICATE))
 
     def _hold(self, session: Session, argv: list[bytes]) -> Blocked:
         def retry(_key: bytes) -> Reply:
             return self.execute(session, argv)
 
-        blocked = Blocked(session, session.call.db, (), self.pause_until_ms, retry, None)
+        blocked = Blocked(session, session.call.db, (), self.pause_until_ms, retry, None, paused=True)
         self.blocking.add(blocked)
         return blocked
 
     def _log_effects(self, call: Call) -> None:
         """Log what a command changed: itself, or what its handler propagates in its place."""
-        for effect in [call.argv] if call.effects is None else call.effects:
+        effects = call.effects if call.effects_of is call.argv else None
+        for effect in [call.argv] if effects is None else effects:
             self.effects.add(call.db, effect)
         call.effects = None
         self.pending = True
 
     def finish_unit(self) -> None:
         """End an execution unit: hand over its effects, then serve the sessions its keys woke."""
-        if self.gate & NESTED:
+        caching = self.caching
+        if caching.sessions:
+            caching.remember()
+        if self.gate & (NESTED | BUSY):
             return
         self.pending = False
         self.eviction.access_clock.held = False
         self.effects.flush()
+        if caching.sessions:
+            caching.end()
         if self.blocking.ready:
             self.blocking.serve()
-        if self.blocking.paused and not self.gate & PAUSED:
+        if self.blocking.paused and not self.gate & (PAUSED | HOLDING):
             self.blocking.resume_all_paused()
+        if caching.sessions:
+            caching.finish()
+            if caching.broadcasts and not self.batching:
+                caching.broadcast()
 
     def resume(self, blocked: Blocked, key: bytes) -> Reply:
         """Retry a parked command as an execution unit of its own."""
         call = blocked.session.call
         self.keyspace.unit_ms = 0
+        caching = self.caching
+        caching.serving, caching.served = blocked, key
         try:
             reply: Reply = blocked.retry(key)
         except CommandError as error:
@@ -391,6 +676,8 @@ class Dispatcher:
         except Exception:
             # The command that signalled the key is another client's, and is done: it must not see this.
             reply = self._handler_failed(call)
+        finally:
+            caching.serving = None
         if call.dirty:
             self.statistics.dirty += call.dirty
             call.dirty = 0
@@ -410,10 +697,12 @@ class Dispatcher:
 
     def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
         """Show a command to the sessions in MONITOR mode."""
-        address = session.peer.address
-        line = format_line(self.clock.now_us(), session.call.db.index, address, argv)
+        line = ""
         for monitor in self.monitors:
-            if not monitor.interrupt & REPLY_OFF:
+            if not isinstance(monitor, Session):
+                monitor.heard(session, argv)
+            elif not monitor.interrupt & REPLY_OFF:
+                line = line or format_line(self.clock.now_us(), session.call.db.index, session.peer.address, argv)
                 monitor.outbox.append(line)
                 monitor.wake()
 
@@ -421,6 +710,8 @@ class Dispatcher:
         # A blocking command's time is the time it ran; EXEC is left out because its commands are logged one by one.
         if command.bits & SKIP_SLOWLOG and not command.bits & BLOCKING:
             return
+        if session.blocked is not None:
+            return  # a script that ran long is logged when it ends
         address = session.peer.address.encode()
         now_s = self.clock.now_us() // 1_000_000
         self.slowlog.add(argv, elapsed_ns // 1000, now_s, address, session.name, self.slowlog_limit)
@@ -432,5 +723,5 @@ class Dispatcher:
         self.statistics.count_error("ERR")
         if not call.dirty:
             call.effects = None
-        logger.exception("Handler of '%s' failed on %r", call.command.full_name, call.argv[:8])
-        return CommandError("ERR internal error, see the server's log")
+        logger.exception("Handler of '%s' failed on %s", call.command.full_name, shown(call.argv, self.hide_user_data))
+        return CommandError(errors.INTERNAL)

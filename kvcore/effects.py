@@ -6,6 +6,7 @@ EXEC. With no subscriber nothing is allocated.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ Effect = tuple[int, list[bytes]]
 """Database index and command."""
 
 Subscriber = Callable[[Sequence[Effect]], None]
+"""Takes one unit's effects, under the engine lock. It should not raise: that is logged, and the others still hear."""
+
+logger = logging.getLogger("kvcore.effects")
 
 
 class Effects:
@@ -57,4 +61,8 @@ class Effects:
         if len(unit) > 1:
             unit = [(unit[0][0], [b"MULTI"]), *unit, (unit[-1][0], [b"EXEC"])]
         for subscriber in self._subscribers:
-            subscriber(unit)
+            try:
+                subscriber(unit)
+            except Exception:
+                # The commands ran and their clients must hear so; whoever may not miss an effect keeps its own state.
+                logger.exception("A subscriber of effects failed")

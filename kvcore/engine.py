@@ -15,18 +15,38 @@ import random as random_module
 from collections.abc import Callable
 from typing import Final
 
+from kvcore import errors
+from kvcore.acknowledgements import Acknowledgements
+from kvcore.client_memory import ClientMemory
 from kvcore.clock import Clock, SystemClock
+from kvcore.commands.clients import describe
 from kvcore.config import Config
-from kvcore.dispatch import MAXMEMORY, PAUSED, Dispatcher
+from kvcore.dispatch import BUSY, HOLDING, MAXMEMORY, PAUSED, Dispatcher, rename
 from kvcore.effects import Subscriber
+from kvcore.errors import ConfigError
 from kvcore.eviction import Evictor
 from kvcore.expiry import ActiveExpiry
 from kvcore.keyspace import Database, Keyspace, Value
+from kvcore.latency import NEVER_NS, switch_tracking
 from kvcore.member_expiry import announce_expired
+from kvcore.migration import Migrations
+from kvcore.modification import ModificationTimes
 from kvcore.notifications import EVICTED, EXPIRED, KEY_MISS, KEYEVENT, KEYSPACE, NEW, parse_classes
-from kvcore.ports import LocalProcess, Process
+from kvcore.ports import (
+    Libraries,
+    LocalProcess,
+    MemoryOnly,
+    Network,
+    NoNetwork,
+    Persistence,
+    Process,
+    TextFile,
+)
 from kvcore.pubsub import PubSub
-from kvcore.session import NEEDS_AUTH, Peer, Session
+from kvcore.scripting.function_engine import Functions
+from kvcore.scripting.scripts import Scripts
+from kvcore.session import Peer, Session
+from kvcore.tracking import Tracking
 from kvcore.version import REDIS_VERSION as REDIS_VERSION
 
 
@@ -78,6 +98,7 @@ _LIMIT_DIRECTIVES: Final = (
 
 
 _TRIM_INTERVAL_MS: Final = 500
+_FOREVER_MS: Final = 1 << 62
 
 
 class Engine(Dispatcher):
@@ -85,18 +106,32 @@ class Engine(Dispatcher):
 
     __slots__ = (
         "_next_session",
+        "_ticked_ms",
         "_trimmed_ms",
+        "acknowledgements",
+        "client_memory",
         "config",
+        "config_file",
+        "cron_paused",
         "expiry",
+        "functions",
+        "libraries",
         "limits",
+        "migrations",
+        "modifications",
+        "network",
         "on_deadline",
         "on_shutdown",
+        "persistence",
         "process",
         "pubsub",
         "random",
+        "replication_id",
         "run_id",
         "sessions",
+        "skip_checksums",
         "started_ms",
+        "work_due_ms",
     )
 
     def __init__(
@@ -119,19 +154,43 @@ class Engine(Dispatcher):
         self.eviction = Evictor(self.keyspace, self.clock, self.random)
         self.eviction.on_evicted = self._key_evicted
         self.pubsub = PubSub()
+        self.caching = Tracking(self)
+        self.scripts = Scripts(self)
+        self.functions = Functions(self)
+        self.client_memory = ClientMemory(self)
         self.sessions: dict[int, Session] = {}
         self._next_session = 1
         self._trimmed_ms = 0
+        self._ticked_ms = 0
+        self.work_due_ms = -1
+        """In how many milliseconds after a tick there is more to do in the background, -1 if nothing."""
         self.started_ms = self.now_ms()
+        self.persistence: Persistence = MemoryOnly(self.started_ms // 1000)
+        """Where the data set is kept; a storage plug-in takes this place."""
+        self.libraries: Libraries = self.functions
         self.run_id = f"{self.random.getrandbits(160):040x}"
+        self.replication_id = self.run_id
+        """The history this data set is part of; DEBUG CHANGE-REPL-ID begins another one."""
+        self.cron_paused = False
+        """DEBUG PAUSE-CRON: nothing happens on its own but what ends the waiting of clients."""
+        self.skip_checksums = False
+        """DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE takes any checksum."""
         self.limits = Limits(self.config)
+        self.network: Network = NoNetwork()
+        """Links to other servers; a front end brings them."""
+        self.migrations = Migrations(self)
+        self.modifications = ModificationTimes(self.keyspace)
+        self.acknowledgements = Acknowledgements(self)
         self.process: Process = LocalProcess()
         """Facts about the process for INFO; a front end fills in what it knows."""
+        self.config_file: TextFile | None = None
+        """What CONFIG REWRITE rewrites; a front end that read one opens it."""
         self.on_deadline: Callable[[int], None] = _ignore_deadline
         """Called with the wall time in milliseconds at which the next :meth:`tick` is due."""
         self.on_shutdown: Callable[[], None] | None = None
         """Called by SHUTDOWN; None where there is no server to stop."""
         self._follow_config()
+        self._declare()
 
     # Configuration
 
@@ -142,29 +201,59 @@ class Engine(Dispatcher):
         for name, follow in (
             ("slowlog-log-slower-than", self._follow_slowlog),
             ("slowlog-max-len", self._follow_slowlog),
+            ("hide-user-data-from-log", self._follow_hidden_data),
+            ("latency-monitor-threshold", self._follow_latency),
+            ("latency-tracking", self._follow_latency),
             ("notify-keyspace-events", self._follow_notifications),
             ("active-expire-effort", self._follow_expiry),
+            ("key-modification-times", self._follow_modifications),
             ("requirepass", self._follow_password),
+            ("acl-pubsub-default", self._follow_acl),
+            ("acllog-max-len", self._follow_acl),
             ("maxmemory", self._follow_memory_limit),
             ("maxmemory-policy", self._follow_memory_limit),
+            ("maxmemory-clients", self._follow_memory_limit),
             ("maxmemory-samples", self._follow_eviction),
             ("maxmemory-eviction-tenacity", self._follow_eviction),
             ("lfu-log-factor", self._follow_eviction),
             ("lfu-decay-time", self._follow_eviction),
+            ("tracking-table-max-keys", self._follow_tracking),
+            ("busy-reply-threshold", self._follow_scripts),
+            ("lua-max-memory", self._follow_scripts),
         ):
             config.on_change(name, follow)
             follow()
 
     def _follow_slowlog(self) -> None:
         threshold_us = self.config.integer("slowlog-log-slower-than")
-        self.slow_ns = threshold_us * 1000 if threshold_us >= 0 else 1 << 62
+        self.slow_ns = threshold_us * 1000 if threshold_us >= 0 else NEVER_NS
         self.slowlog_limit = self.config.integer("slowlog-max-len")
+        self.watch_some()
+
+    def _follow_scripts(self) -> None:
+        self.scripts.limit_ns = self.config.integer("busy-reply-threshold") * 1_000_000
+        self.scripts.memory_limit = self.config.integer("lua-max-memory")
+
+    def _follow_hidden_data(self) -> None:
+        self.hide_user_data = self.config.flag("hide-user-data-from-log")
+
+    def _follow_latency(self) -> None:
+        threshold_ms = self.config.integer("latency-monitor-threshold")
+        self.latency.threshold_ns = threshold_ms * 1_000_000 if threshold_ms else NEVER_NS
+        tracking = self.config.flag("latency-tracking")
+        if tracking != self.tracking:
+            self.tracking = tracking
+            for command in dict.fromkeys(self.commands.values()):
+                for record in (command, *(command.subcommands or {}).values()):
+                    switch_tracking(record, tracking)
+        self.watch_some()
 
     def _follow_notifications(self) -> None:
         classes = parse_classes(self.config.string("notify-keyspace-events")) or 0
         enabled = classes & (KEYSPACE | KEYEVENT)
         for db in self.keyspace.databases:
             db.notify_mask = classes if enabled else 0
+            db.observe()
 
     def _follow_expiry(self) -> None:
         self.expiry.effort = self.config.integer("active-expire-effort")
@@ -172,6 +261,7 @@ class Engine(Dispatcher):
     def _follow_memory_limit(self) -> None:
         limit = self.config.integer("maxmemory")
         self.eviction.configure(limit, self.config.string("maxmemory-policy"))
+        self.client_memory.configure(self.config.integer("maxmemory-clients"), limit)
         if limit:
             self.gate |= MAXMEMORY
         else:
@@ -183,14 +273,31 @@ class Engine(Dispatcher):
         self.eviction.access_clock.log_factor = self.config.integer("lfu-log-factor")
         self.eviction.access_clock.decay_minutes = self.config.integer("lfu-decay-time")
 
+    def _follow_tracking(self) -> None:
+        self.caching.max_keys = self.config.integer("tracking-table-max-keys")
+
+    def _follow_modifications(self) -> None:
+        self.modifications.keep(self.config.flag("key-modification-times"))
+
     def _follow_password(self) -> None:
-        # Without a password nobody has to log in; who is in already stays in when one is set.
-        wanted = self.config.string("requirepass")
-        for session in self.sessions.values():
-            if wanted and not session.authenticated:
-                session.gate |= NEEDS_AUTH
-            else:
-                session.gate &= ~NEEDS_AUTH
+        # Who is in already stays in when a password is set.
+        self.acl.set_default_password(self.config.string("requirepass").encode("utf-8", "surrogateescape"))
+
+    def _follow_acl(self) -> None:
+        self.acl.vocabulary.open_channels = self.config.string("acl-pubsub-default") == "allchannels"
+        self.acl.log.limit = self.config.integer("acllog-max-len")
+
+    def _declare(self) -> None:
+        """Do what config lines declare that are no directives; raise ConfigError."""
+        for name, new in self.config.renames:
+            rename(self.commands, name, new)
+        self.acl.describe_client = self._describe_client
+        if self.config.users and self.config.string("aclfile"):
+            raise ConfigError(errors.AclReasons.FILE_AND_USERS)
+        self.acl.declare(self.config.users)
+
+    def _describe_client(self, session: Session) -> bytes:
+        return describe(session, self.now_ms(), session.call.argv).encode("utf-8", "surrogateescape")
 
     # Clients
 
@@ -199,9 +306,7 @@ class Engine(Dispatcher):
         session = Session(self, self._next_session, peer)
         self._next_session += 1
         self.sessions[session.id] = session
-        if self.config.string("requirepass") and not trusted:
-            session.authenticated = False
-            session.gate |= NEEDS_AUTH
+        self.acl.admit(session, trusted)
         return session
 
     def drop(self, session: Session) -> None:
@@ -212,6 +317,8 @@ class Engine(Dispatcher):
             self.blocking.remove(session.blocked)
         self.unwatch(session)
         self.pubsub.drop(session)
+        self.caching.drop(session)
+        self.client_memory.forget(session)
         self.monitors.pop(session, None)
 
     def unwatch(self, session: Session) -> None:
@@ -222,6 +329,7 @@ class Engine(Dispatcher):
                 watchers.pop(session, None)
                 if not watchers:
                     del watch.database.watchers[watch.key]
+                    watch.database.observe()
         session.watched.clear()
         session.watched_changed = False
 
@@ -233,10 +341,23 @@ class Engine(Dispatcher):
 
     def tick(self) -> None:
         """Do what time asks for: expire keys, time out parked sessions, end a pause, sample rates, free memory."""
+        if self.gate & BUSY:
+            return  # a script is in the middle of its work
         self.keyspace.unit_ms = 0
         now_ms = self.keyspace.now_ms()
+        if self.cron_paused:
+            self.blocking.expire(now_ms)
+            return
+        self.work_due_ms = self.persistence.tick(now_ms)
+        if self.work_due_ms >= 0 and 0 <= now_ms - self._ticked_ms < 1000 // self.config.integer("hz"):
+            # Called for the sake of that: only what cannot wait is looked at besides.
+            if self.gate & PAUSED and now_ms >= self.pause_until_ms:
+                self.unpause()
+            self.blocking.expire(now_ms)
+            return
+        self._ticked_ms = now_ms
         if not self.gate & PAUSED:
-            self.expiry.cycle()  # who pauses writes counts on a data set that stands still
+            self._expire()  # who pauses writes counts on a data set that stands still
         self.finish_unit()
         if self.gate & MAXMEMORY and not self.gate & PAUSED:
             self.eviction.enforce(at_leisure=True)
@@ -245,8 +366,19 @@ class Engine(Dispatcher):
         if self.gate & PAUSED and now_ms >= self.pause_until_ms:
             self.unpause()
         self.blocking.expire(now_ms)
+        self.caching.end()
+        self.client_memory.survey()
         self._sample_rates(now_ms)
+        self.migrations.close_idle(now_ms)
         self.keyspace.collect()
+        self.watch_some()
+
+    def _expire(self) -> None:
+        stamp = self.clock.steady_ns()
+        self.expiry.cycle()
+        elapsed_ns = self.clock.steady_ns() - stamp
+        self.statistics.expire_cycle_ns += elapsed_ns
+        self.latency.note("expire-cycle", elapsed_ns, self.clock.now_us() // 1_000_000)
 
     def _trim_memory(self, now_ms: int) -> None:
         """Have free memory given back to the system, and tell the evictor what the process holds after that.
@@ -271,9 +403,20 @@ class Engine(Dispatcher):
         self.gate |= PAUSED
         self.on_deadline(self.pause_until_ms)
 
+    def hold_writes(self) -> None:
+        """Hold back every command that may change the data set until :meth:`release_writes`."""
+        self.gate |= HOLDING
+
+    def release_writes(self) -> None:
+        """End :meth:`hold_writes` and the execution unit; what was held back runs."""
+        self.gate &= ~HOLDING
+        self.pending = True
+        self.finish_unit()
+
     def unpause(self) -> None:
         """End a pause; what it held back runs when the execution unit ends."""
         self.gate &= ~PAUSED
+        self.keyspace.frozen = False
         self.pause_until_ms = 0
         self.pause_all = False
         self.pending = True
@@ -285,12 +428,20 @@ class Engine(Dispatcher):
         statistics.input_rate.sample(now_ms, statistics.input_bytes)
         statistics.output_rate.sample(now_ms, statistics.output_bytes)
 
+    def reset_statistics(self) -> None:
+        """Zero what INFO counts (CONFIG RESETSTAT)."""
+        self.statistics.reset()
+        self.keyspace.statistics.reset()
+        self.client_memory.evicted = 0
+        self.eviction.reset_statistics()
+        for record in dict.fromkeys(self.commands.values()):
+            record.reset()
+
     def commands_processed(self) -> int:
         """Return how many commands ran since the last CONFIG RESETSTAT."""
         total = 0
-        for name, command in self.commands.items():
-            if name.islower():
-                total += command.calls + sum(sub.calls for sub in (command.subcommands or {}).values())
+        for command in self.originals.values():
+            total += command.calls + sum(sub.calls for sub in (command.subcommands or {}).values())
         return total
 
     # Events
@@ -341,10 +492,15 @@ class Engine(Dispatcher):
 
     # Closing
 
-    def request_shutdown(self) -> bool:
-        """Ask the front end to stop; False where there is none to ask."""
-        if self.on_shutdown is None:
+    def request_shutdown(self, save: bool | None = None, *, force: bool = False) -> bool:
+        """Save what is to be saved and ask the front end to stop; False where that fails, or there is none to ask.
+
+        ``save`` None saves if there are save points. ``force`` stops even if that fails.
+        """
+        if self.on_shutdown is None or not (self.persistence.prepare_shutdown(save) or force):
             return False
+        # Whatever came after the save would be lost, so nobody may be told that it was done.
+        self.pause(_FOREVER_MS, everything=True)
         self.on_shutdown()
         return True
 

@@ -1,12 +1,4 @@
-"""Every error text, once, and the exception tree.
-
-    KvcoreError
-    ├── CommandError            a command answers an error; the text is Redis's own, code first
-    │   └── WrongTypeError      the key holds another type
-    ├── ProtocolError           a peer's bytes are not RESP; the connection closes after the error is sent
-    ├── ConfigError             a directive or a config file is wrong
-    ├── RdbError                a payload or an RDB file is not well formed
-    └── ClosedError             the store or engine was closed
+"""Every error text, once. The exceptions that carry them are those of :mod:`kvcore.exceptions`.
 
 Texts carry bytes of clients: they are ``str`` with ``surrogateescape`` so that any byte survives the round trip.
 The constants are the texts themselves; the functions build the ones that quote something.
@@ -16,46 +8,55 @@ from __future__ import annotations
 
 from typing import Final
 
-
-class KvcoreError(Exception):
-    """Base of everything kvcore raises on purpose."""
-
-
-class CommandError(KvcoreError):
-    """A command's error reply. ``str(error)`` is the whole text, its code first (``ERR syntax error``)."""
-
-    @property
-    def code(self) -> str:
-        """The first word of the text: ``ERR``, ``WRONGTYPE``, ``NOSCRIPT`` ..."""
-        return str(self).split(" ", 1)[0]
-
-
-class WrongTypeError(CommandError):
-    """The key holds a value of another type than the command wants."""
-
-    def __init__(self, text: str = "WRONGTYPE Operation against a key holding the wrong kind of value") -> None:
-        super().__init__(text)
+from kvcore.exceptions import AofError as AofError
+from kvcore.exceptions import ClosedError as ClosedError
+from kvcore.exceptions import CommandError as CommandError
+from kvcore.exceptions import ConfigError as ConfigError
+from kvcore.exceptions import KvcoreError as KvcoreError
+from kvcore.exceptions import LockedError as LockedError
+from kvcore.exceptions import NotDurableError as NotDurableError
+from kvcore.exceptions import ProtocolError as ProtocolError
+from kvcore.exceptions import RdbEmptyError as RdbEmptyError
+from kvcore.exceptions import RdbError as RdbError
+from kvcore.exceptions import RdbShortError as RdbShortError
+from kvcore.exceptions import RuleError as RuleError
+from kvcore.exceptions import WrongTypeError as WrongTypeError
 
 
-class ProtocolError(KvcoreError):
-    """A peer sent bytes that are not a RESP request. The text lacks the leading ``ERR``: the connection adds it."""
+def cannot_append(reason: str) -> str:
+    """Return the text for writes while the append-only file cannot take them."""
+    return f"MISCONF Errors writing to the AOF file: {reason}"
 
 
-class ConfigError(KvcoreError):
-    """A directive has no such name, or its value is not allowed."""
+class AclReasons:
+    """Why a rule, a line or a file about users was refused: parts of other texts, and lines in the log; no code."""
 
-
-class RdbError(KvcoreError):
-    """A payload or an RDB file is not well formed. ``offset`` is the byte where that showed, ``reason`` what it was."""
-
-    def __init__(self, reason: str, offset: int) -> None:
-        super().__init__(f"{reason} (at byte {offset})")
-        self.reason = reason
-        self.offset = offset
-
-
-class ClosedError(KvcoreError):
-    """The store was closed; open it again to use it."""
+    SYNTAX: Final = "Syntax error"
+    UNKNOWN: Final = "Unknown command or category name in ACL"
+    SUBCOMMAND_ARGUMENT: Final = "Allowing first-arg of a subcommand is not supported"
+    PATTERN_AFTER_ALL: Final = (
+        "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. "
+        "Try 'resetkeys' to start with an empty list of patterns"
+    )
+    CHANNEL_AFTER_ALL: Final = (
+        "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. "
+        "Try 'resetchannels' to start with an empty list of channels"
+    )
+    NO_SUCH_PASSWORD: Final = "The password you are trying to remove from the user does not exist"
+    BAD_HASH: Final = (
+        "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
+    )
+    DUPLICATE: Final = "Duplicate user found. A user can only be defined once in config files"
+    UNMATCHED: Final = "Unmatched parenthesis in selector definition"
+    UNCHANGED: Final = "WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
+    USERNAME: Final = "Spaces not allowed in ACL usernames"
+    FILE_AND_USERS: Final = (
+        "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. "
+        "This setup is very likely to lead to configuration errors and security holes, please define either an ACL "
+        "file or declare users directly in your redis.conf, but not both."
+    )
+    RENAME_UNKNOWN: Final = "No such command in rename-command"
+    RENAME_TAKEN: Final = "Target command name already exists"
 
 
 def text(value: bytes) -> str:
@@ -65,7 +66,15 @@ def text(value: bytes) -> str:
 
 SYNTAX: Final = "ERR syntax error"
 NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"
+INTERNAL: Final = "ERR internal error, see the server's log"
+MIGRATE_KEY_AND_KEYS: Final = "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+MIGRATE_CONNECTING: Final = "IOERR error or timeout connecting to the client"
+MIGRATE_WRITING: Final = "IOERR error or timeout writing to target instance"
+MIGRATE_READING: Final = "IOERR error or timeout reading to target instance"
 NOT_A_FLOAT: Final = "ERR value is not a valid float"
+NOT_UTF_8: Final = "ERR value is not valid UTF-8"
+NOT_INSIDE_A_COMMAND: Final = "ERR This command is not allowed inside another one"
+WRITE_INSIDE_READER: Final = "ERR a command that is not declared as write called one that is"
 OUT_OF_RANGE: Final = "ERR value is out of range"
 POSITIVE_OUT_OF_RANGE: Final = "ERR value is out of range, must be positive"
 NO_SUCH_KEY: Final = "ERR no such key"
@@ -82,6 +91,23 @@ INVALID_IDLETIME: Final = "ERR Invalid IDLETIME value, must be >= 0"
 INVALID_FREQ: Final = "ERR Invalid FREQ value, must be >= 0 and <= 255"
 DUMP_FOOTER: Final = "ERR DUMP payload version or checksum are wrong"
 DUMP_DATA: Final = "ERR Bad data format"
+LIBRARY_NO_METADATA: Final = "ERR Missing library metadata"
+LIBRARY_BAD_METADATA: Final = "ERR Invalid library metadata"
+LIBRARY_NAME_TWICE: Final = "ERR Invalid metadata value, name argument was given multiple times"
+LIBRARY_NAME_MISSING: Final = "ERR Library name was not given"
+LIBRARY_NAME: Final = (
+    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
+)
+LIBRARY_EMPTY: Final = "ERR No functions registered"
+LIBRARY_NOT_FOUND: Final = "ERR Library not found"
+LIBRARY_NAME_ARGUMENT: Final = "ERR library name argument was not given"
+FUNCTION_NOT_FOUND: Final = "ERR Function not found"
+FUNCTION_EXISTS_IN_LIBRARY: Final = "ERR Function already exists in the library"
+FUNCTION_FLUSH_MODE: Final = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
+FUNCTION_LOAD_TIMEOUT: Final = "ERR FUNCTION LOAD timeout"
+FUNCTION_RESTORE_POLICY: Final = "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE."
+FUNCTIONS_WRONG_TYPE: Final = "ERR given type is not a function"
+FUNCTIONS_BAD_PAYLOAD: Final = "ERR Failed loading library payload"
 SAME_OBJECT: Final = "ERR source and destination objects are the same"
 EXPIRE_NX_CONFLICT: Final = "ERR NX and XX, GT or LT options at the same time are not compatible"
 EXPIRE_GT_LT_CONFLICT: Final = "ERR GT and LT options at the same time are not compatible"
@@ -97,6 +123,12 @@ LFU_NOT_SELECTED: Final = (
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
     "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
+NO_MODIFICATION_TIMES: Final = (
+    "ERR Modification times of keys are not kept. They are from the moment on when key-modification-times is yes."
+)
+INJECTED_DOWN: Final = "ERR Connection refused: the server is down, as the test asked"
+LOADING: Final = "LOADING Redis is loading the dataset in memory"
+READONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 LFU_SELECTED: Final = (
     "ERR An LFU maxmemory policy is selected, idle time not tracked. "
@@ -120,6 +152,7 @@ TIMEOUT_NEGATIVE: Final = "ERR timeout is negative"
 VALUE_NAN_OR_INFINITY: Final = "ERR value is NaN or Infinity"
 HASH_VALUE_NOT_AN_INTEGER: Final = "ERR hash value is not an integer"
 HASH_VALUE_NOT_A_FLOAT: Final = "ERR hash value is not a float"
+BAD_KEY_COUNT: Final = "ERR Bad number of keys provided"
 TOO_MANY_KEYS: Final = "ERR Number of keys can't be greater than number of args"
 LIMIT_NEGATIVE: Final = "ERR LIMIT can't be negative"
 XX_AND_NX: Final = "ERR XX and NX options at the same time are not compatible"
@@ -141,6 +174,21 @@ GEO_NO_SUCH_MEMBER: Final = "ERR could not decode requested zset member"
 GEO_ANY_WITHOUT_COUNT: Final = "ERR the ANY argument requires COUNT argument"
 GEO_COUNT_NOT_POSITIVE: Final = "ERR COUNT must be > 0"
 COUNT_BEYOND_LONG: Final = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+ACL_BAD_USERNAME: Final = "ERR Usernames can't contain spaces or null characters"
+ACL_DEFAULT_STAYS: Final = "ERR The 'default' user cannot be removed"
+ACL_GENPASS_BITS: Final = (
+    "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096"
+)
+ACL_NO_FILE: Final = (
+    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the "
+    "ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) "
+    "in order to store users in the Redis configuration."
+)
+ACL_NOT_SAVED: Final = (
+    "ERR There was an error trying to save the ACLs. Please check the server logs for more information"
+)
+SORT_BY_DENIED: Final = "ERR BY option of SORT denied due to insufficient ACL permissions."
+SORT_GET_DENIED: Final = "ERR GET option of SORT denied due to insufficient ACL permissions."
 NO_AUTH: Final = "NOAUTH Authentication required."
 WRONG_PASS: Final = "WRONGPASS invalid username-password pair or user is disabled."
 EXEC_WITHOUT_MULTI: Final = "ERR EXEC without MULTI"
@@ -165,6 +213,8 @@ NO_AUTH_HELLO: Final = (
 )
 NO_PROTO: Final = "NOPROTO unsupported protocol version"
 PROTOCOL_NOT_AN_INTEGER: Final = "ERR Protocol version is not an integer or out of range"
+ZERO_OR_ONE: Final = "ERR value is out of range, value must between 0 and 1"
+WAITAOF_WITHOUT_AOF: Final = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
 INT_OUT_OF_RANGE: Final = "ERR value is out of range, value must between -2147483648 and 2147483647"
 INVALID_CLIENT_NAME: Final = "ERR Client names cannot contain spaces, newlines or special characters."
 INVALID_LIBRARY_NAME: Final = "ERR lib-name cannot contain spaces, newlines or special characters."
@@ -174,10 +224,62 @@ CLIENT_ID_NOT_POSITIVE: Final = "ERR client-id should be greater than 0"
 NO_SUCH_CLIENT: Final = "ERR No such client"
 PAUSE_MODE: Final = "ERR CLIENT PAUSE mode must be WRITE or ALL"
 UNBLOCK_REASON: Final = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+SSUBSCRIBE_DENIED: Final = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
+TRACKING_ONE_REDIRECT: Final = "ERR A client can only redirect to a single other client"
+TRACKING_NO_SUCH_REDIRECT: Final = "ERR The client ID you want redirect to does not exist"
+TRACKING_PREFIX_WITHOUT_BCAST: Final = "ERR PREFIX option requires BCAST mode to be enabled"
+TRACKING_SWITCH_BCAST: Final = (
+    "ERR You can't switch BCAST mode on/off before disabling tracking for this client, "
+    "and then re-enabling it with a different mode."
+)
+TRACKING_BCAST_WITH_OPT: Final = "ERR OPTIN and OPTOUT are not compatible with BCAST"
+TRACKING_OPTIN_AND_OPTOUT: Final = "ERR You can't specify both OPTIN mode and OPTOUT mode"
+TRACKING_SWITCH_OPT: Final = (
+    "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, "
+    "and then re-enabling it with a different mode."
+)
+CACHING_WITHOUT_TRACKING: Final = (
+    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+)
+CACHING_YES_WITHOUT_OPTIN: Final = "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."
+CACHING_NO_WITHOUT_OPTOUT: Final = "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."
 TIMEOUT_NOT_AN_INTEGER: Final = "ERR timeout is not an integer or out of range"
 RESET_NOT_ALLOWED: Final = "ERR can only reset normal client connections"
 NO_CONFIG_FILE: Final = "ERR The server is running without a config file"
+NOT_AN_SDS: Final = "ERR Not an sds encoded string."
+NOT_A_LISTPACK: Final = "ERR Not a listpack encoded object."
+NOT_A_QUICKLIST: Final = "ERR Not a quicklist encoded object."
+NOT_A_HASH_TABLE: Final = "ERR The value stored at the specified key is not represented using an hash table"
+DATABASE_OUT_OF_RANGE: Final = "ERR Out of range database"
+PACKED_THRESHOLD: Final = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+CRASH_REFUSED: Final = "ERR This store lives inside another program, which a command must not end"
+MODULE_NOT_LOADED: Final = "ERR Error loading the extension. Please check the server logs."
+MODULE_UNKNOWN: Final = "ERR Error unloading module: no such module with that name"
 SLOWLOG_COUNT: Final = "ERR count should be greater than or equal to -1"
+BGSAVE_RUNS: Final = "ERR Background save already in progress"
+CLOSED_STORE: Final = "ERR the store is closed"
+FORKED_STORE: Final = "READONLY You can't write against a store that belongs to the parent process."
+READ_ONLY_STORE: Final = "READONLY You can't write against a store that was opened with readonly=True."
+REWRITE_RUNS: Final = "ERR Background append only file rewriting already in progress"
+LOAD_AOF_FAILED: Final = "ERR Error trying to load the AOF files, check server logs."
+REWRITE_FAILED: Final = (
+    "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+)
+OTHER_SNAPSHOT_RUNS: Final = (
+    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a "
+    "BGSAVE whenever possible."
+)
+SAVE_FAILED: Final = "ERR"
+"""All that the real server answers; its log says why."""
+RELOAD_OPTIONS: Final = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+RELOAD_FAILED: Final = "ERR Error trying to load the RDB dump, check server logs."
+NOTHING_ON_DISK: Final = "ERR this data set lives in memory only: there is no directory to save it in"
+CANNOT_PERSIST: Final = (
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
+    "may modify the data set are disabled, because this instance is configured to report errors during writes if RDB "
+    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
+    "error."
+)
 NO_SHUTDOWN: Final = "ERR No shutdown in progress."
 SHUTDOWN_FAILED: Final = "ERR Errors trying to SHUTDOWN. Check logs."
 MONITOR_DENIED: Final = "ERR MONITOR isn't allowed for DENY BLOCKING client"
@@ -238,6 +340,30 @@ XGROUP_WITHOUT_KEY: Final = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
     "option to create an empty stream automatically."
 )
+LUA_MISSING: Final = "ERR scripts need a Lua interpreter, which `pip install kvcore[server]` brings"
+LUA_MEMORY: Final = "ERR not enough memory: scripts have reached `lua-max-memory`"
+NOT_BUSY: Final = "NOTBUSY No scripts in execution right now."
+UNKILLABLE: Final = (
+    "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script "
+    "termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+)
+NO_SCRIPT: Final = "NOSCRIPT No matching script. Please use EVAL."
+NUMKEYS_NEGATIVE: Final = "ERR Number of keys can't be negative"
+SCRIPT_WITHOUT_ARGUMENT: Final = "ERR Please specify at least one argument for this redis lib call"
+SCRIPT_ARGUMENT_TYPE: Final = "ERR Lua redis lib command arguments must be strings or integers"
+SCRIPT_UNKNOWN_COMMAND: Final = "ERR Unknown Redis command called from script"
+SCRIPT_ARITY: Final = "ERR Wrong number of args calling Redis command from script"
+SCRIPT_COMMAND_FORBIDDEN: Final = "ERR This Redis command is not allowed from script"
+SCRIPT_READ_ONLY: Final = "ERR Write commands are not allowed from read-only scripts."
+SCRIPT_WRITES_IN_READ_ONLY: Final = "ERR Can not execute a script with write flag using *_ro command."
+SCRIPT_ACL_UNKNOWN_COMMAND: Final = "ERR Invalid command passed to redis.acl_check_cmd()"
+SHEBANG_SPLIT: Final = "ERR Invalid engine in script shebang"
+SHEBANG_INVALID: Final = "ERR Invalid script shebang"
+SCRIPT_FLUSH_MODE: Final = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
+SCRIPT_DEBUG_MODE: Final = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
+SCRIPT_NO_DEBUGGER: Final = "ERR kvcore has no Lua debugger"
+BUSY_FUNCTION: Final = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+BUSY_SCRIPT: Final = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 HLL_INVALID: Final = "WRONGTYPE Key is not a valid HyperLogLog string value."
 HLL_CORRUPTED: Final = "INVALIDOBJ Corrupted HLL object detected"
 HLL_NOT_SPARSE: Final = "ERR HLL encoding is not sparse"
@@ -258,6 +384,11 @@ def unknown_command(argv: list[bytes]) -> str:
 def _shown(argument: bytes, limit: int) -> bytes:
     """Cut an argument as the real server's ``%.128s`` does."""
     return argument[:limit].partition(b"\0")[0]
+
+
+def target_replied(reply: bytes) -> str:
+    """Say what the target of a MIGRATE answered."""
+    return f"ERR Target instance replied with error: {text(reply)}"
 
 
 def exec_refused(reason: str) -> str:
@@ -298,6 +429,14 @@ def hello_option(option: bytes) -> str:
     return f"ERR Syntax error in HELLO option '{text(option)}'"
 
 
+def tracking_prefix_overlap(prefix: bytes, which: str, other: bytes) -> str:
+    """``which`` is ``an existing`` or ``another provided``."""
+    return (
+        f"ERR Prefix '{text(prefix)}' overlaps with {which} prefix '{text(other)}'. "
+        "Prefixes for a single client must not overlap."
+    )
+
+
 def unknown_client_type(name: bytes) -> str:
     """CLIENT LIST or CLIENT KILL was given a TYPE that is none."""
     return f"ERR Unknown client type '{text(name)}'"
@@ -312,6 +451,21 @@ def wrong_subcommand(container: str, subcommand: bytes) -> str:
     """A subcommand that counts its own arguments does not like them, or there is none of that name."""
     quoted = text(_shown(subcommand, 128))
     return f"ERR unknown subcommand or wrong number of arguments for '{quoted}'. Try {container} HELP."
+
+
+def no_latency_samples(event: bytes) -> str:
+    """LATENCY GRAPH was asked for an event that did not happen."""
+    return f"ERR No samples available for event '{_cut(event)}'"
+
+
+def config_not_forced(reason: str) -> str:
+    """DEBUG CONFIG-REWRITE-FORCE-ALL could not read or replace the file."""
+    return f"ERR CONFIG-REWRITE-FORCE-ALL failed: {reason}"
+
+
+def config_not_rewritten(reason: str) -> str:
+    """CONFIG REWRITE could not read or replace the file."""
+    return f"ERR Rewriting config file: {reason}"
 
 
 def protected_command(name: str, directive: str) -> str:
@@ -380,3 +534,199 @@ def geo_needs_one_of(options: str, name: bytes) -> str:
 def geo_store_with(what: str) -> str:
     """``what`` stores a result, and was asked to return details of it as well."""
     return f"ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+
+
+def no_permission(command: bool, key: bool, full_name: str) -> str:
+    """The user may not run a command, or not with this key or channel."""
+    if command:
+        return f"NOPERM this user has no permissions to run the '{full_name}' command"
+    return f"NOPERM this user has no permissions to access one of the {'keys' if key else 'channels'} used as arguments"
+
+
+def no_longer_permitted(command: bool, key: bool) -> str:
+    """The user might queue a command, and may not run it any more."""
+    reason = "no permission to access one of the channels used as arguments"
+    if command:
+        reason = "no permission to execute the command or subcommand"
+    elif key:
+        reason = "no permission to touch the specified keys"
+    return (
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "
+        f"This command is no longer allowed for the following reason: {reason}"
+    )
+
+
+def script_not_permitted(command: bool, key: bool) -> str:
+    """A script called what its user may not do."""
+    what = "publish to the channel mentioned in the command"
+    if command:
+        what = "run this command or subcommand"
+    elif key:
+        what = "access at least one of the keys mentioned in the command arguments"
+    return f"ERR The user executing the script can't {what}"
+
+
+def library_metadata_value(word: bytes) -> str:
+    """The first line of a library has an argument that nobody knows."""
+    return f"ERR Invalid metadata value given: {text(word)}"
+
+
+def no_function_engine(name: bytes) -> str:
+    """A library is written for an engine that there is not."""
+    return f"ERR Engine '{text(name)}' not found"
+
+
+def library_exists(name: bytes) -> str:
+    """FUNCTION LOAD would replace a library and was not told to."""
+    return f"ERR Library '{text(name)}' already exists"
+
+
+def library_exists_restoring(name: bytes) -> str:
+    """FUNCTION RESTORE would replace a library and was not told to; the real server quotes no name here."""
+    return f"ERR Library {text(name)} already exists"
+
+
+def function_exists(name: bytes) -> str:
+    """A library registers a function whose name one of another library has."""
+    return f"ERR Function {text(name)} already exists"
+
+
+def function_list_argument(word: bytes) -> str:
+    """FUNCTION LIST was given an option that it has not, or has once."""
+    return f"ERR Unknown argument {text(word)}"
+
+
+def function_load_option(word: bytes) -> str:
+    """FUNCTION LOAD was given an option that it has not."""
+    return f"ERR Unknown option given: {text(word)}"
+
+
+def function_not_compiled(reason: str) -> str:
+    """The source of a library is not Lua."""
+    return f"ERR Error compiling function: {reason}"
+
+
+def function_not_registered(reason: str) -> str:
+    """The source of a library raised an error."""
+    return f"ERR Error registering functions: {reason}"
+
+
+def acl_modifier(rule: bytes, reason: str) -> str:
+    """ACL SETUSER was given a rule that cannot be applied."""
+    return f"ERR Error in ACL SETUSER modifier '{_until_nul(rule)}': {reason}"
+
+
+def acl_unmatched(rule: bytes) -> str:
+    """ACL SETUSER was given a parenthesis that is not closed."""
+    return f"ERR Unmatched parenthesis in acl selector starting at '{_until_nul(rule)}'."
+
+
+def acl_category(name: bytes) -> str:
+    """ACL CAT was given a category that nobody declared."""
+    return f"ERR Unknown category '{_until_nul(name)}'"
+
+
+def acl_no_user(name: bytes) -> str:
+    """ACL DRYRUN was given a user that does not exist."""
+    return f"ERR User '{_until_nul(name)}' not found"
+
+
+def acl_no_command(name: bytes) -> str:
+    """ACL DRYRUN was given a command that does not exist."""
+    return f"ERR Command '{_until_nul(name)}' not found"
+
+
+def acl_unreadable(path: str, reason: str) -> str:
+    """The ACL file cannot be opened."""
+    return f"ERR Error loading ACLs, opening file '{path}': {reason}"
+
+
+def acl_file_keyword(path: str, line: int) -> str:
+    """A line of the ACL file declares no user."""
+    return f"{path}:{line} should start with user keyword followed by the username. "
+
+
+def acl_file_username(path: str, line: int, name: bytes) -> str:
+    """A line of the ACL file declares a user with white space in its name."""
+    return f"'{path}:{line}: username '{_until_nul(name)}' contains invalid characters. "
+
+
+def acl_file_duplicate(name: bytes, line: int) -> str:
+    """A line of the ACL file declares a user again."""
+    return f"WARNING: Duplicate user '{text(name)}' found on line {line}. "
+
+
+def acl_file_unmatched(path: str, line: int) -> str:
+    """A line of the ACL file leaves a parenthesis open."""
+    return f"{path}:{line}: {AclReasons.UNMATCHED}."
+
+
+def acl_file_operation(path: str, line: int, rule: bytes, reason: str) -> str:
+    """A rule of the ACL file names what nobody knows."""
+    return f"{path}:{line}: Error in applying operation '{_until_nul(rule)}': {reason}. "
+
+
+def acl_file_rule(path: str, line: int, reason: str) -> str:
+    """A rule of the ACL file is malformed."""
+    return f"{path}:{line}: {reason}. "
+
+
+def acl_config_rule(rule: bytes, name: bytes, reason: str) -> str:
+    """A user that a config line declares cannot be created."""
+    return f"Error loading ACL rule '{_until_nul(rule)}' for the user named '{text(name)}': {reason}"
+
+
+def acl_declaration(rule: bytes, reason: str) -> str:
+    """A config line that declares a user is malformed."""
+    return f"Error in user declaration '{_until_nul(rule)}': {reason}"
+
+
+def acl_disabled_user(name: bytes) -> str:
+    """A declared user cannot log in: worth a line in the log, and no error."""
+    return (
+        f"The user '{text(name)}' is disabled (there is no 'on' modifier in the user description). "
+        "Make sure this is not a configuration error."
+    )
+
+
+def _until_nul(value: bytes) -> str:
+    return text(value.partition(b"\0")[0])
+
+
+def script_does_not_compile(message: str) -> str:
+    """``message`` is the Lua compiler's."""
+    return f"ERR Error compiling script (new function): {message}"
+
+
+def shebang_engine(word: bytes) -> str:
+    """A script's first line names another language."""
+    return f"ERR Unexpected engine in script shebang: {_cut(word)}"
+
+
+def shebang_option(word: bytes) -> str:
+    """A script's first line has an option that is none."""
+    return f"ERR Unknown lua shebang option: {_cut(word)}"
+
+
+def shebang_flag(name: bytes) -> str:
+    """A script's first line has a flag that is none."""
+    return f"ERR Unexpected flag in script shebang: {_cut(name)}"
+
+
+def script_disk_error(disk_errors: dict[str, str]) -> str:
+    """A script that may write was called while what is written cannot be kept; ``disk_errors`` says why by file."""
+    if "rdb" in disk_errors:
+        return (
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+            "Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+        )
+    reason = disk_errors.get("aof", "").rpartition(": ")[2]
+    return (
+        "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. "
+        f"Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: {reason}"
+    )
+
+
+def block_in_script(name: bytes) -> str:
+    """XREAD or XREADGROUP, called by ``name`` in a script, was told to wait."""
+    return f"ERR {_cut(name)} command is not allowed with BLOCK option from scripts"

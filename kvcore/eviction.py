@@ -117,10 +117,12 @@ class Evictor:
         for db in self._keyspace.databases:
             if not limit and not stamps:
                 db.usage = None
+                db.observe()
                 continue
             usage = db.usage
             if usage is None:
                 usage = db.usage = Usage(db, self.ledger, self.access_clock, self._random)
+                db.observe()
             if stamps != stamps_before:
                 if usage.access is not None:
                     self._keyspace.discard(usage.access.directory)

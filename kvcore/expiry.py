@@ -21,7 +21,7 @@ _BUDGET_NS: Final = 2_000_000  # a cycle holds the engine lock: other clients wa
 class ActiveExpiry:
     """The cycle that ``engine.tick`` runs."""
 
-    __slots__ = ("_clock", "_cursors", "_keyspace", "_next_db", "effort", "enabled")
+    __slots__ = ("_clock", "_cursors", "_keyspace", "_next_db", "effort", "enabled", "out_of_time")
 
     def __init__(self, keyspace: Keyspace, clock: Clock) -> None:
         self._keyspace = keyspace
@@ -32,6 +32,8 @@ class ActiveExpiry:
         """`active-expire-effort`, 1 to 10."""
         self.enabled = True
         """DEBUG SET-ACTIVE-EXPIRE turns it off."""
+        self.out_of_time = 0
+        """Cycles that ended because their time was used up."""
 
     def cycle(self) -> int:
         """Run one cycle; return how many keys it deleted."""
@@ -47,6 +49,7 @@ class ActiveExpiry:
             if db.member_expires is not None:
                 self._expire_members_in(db, deadline)
             if self._clock.steady_ns() > deadline:
+                self.out_of_time += 1
                 break
         return deleted
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from kvcore.clock import Clock
 from kvcore.datatypes.deadlines import Deadlines, Perishable
@@ -49,6 +49,8 @@ _CONTAINERS: Final = frozenset({List, Hash, Set, SortedSet, Stream})
 _LARGE: Final = 4096
 """Items of a container from which on it is freed in slices; fewer take a fraction of a millisecond."""
 
+_FLOATS_MAX: Final = 1024
+_FROZEN_TRIES: Final = 100
 _SEGMENTS_PER_SLICE: Final = 64
 _SLICES_TO_CATCH_UP: Final = 128
 
@@ -75,13 +77,16 @@ class Database(Table[Value]):
     __slots__ = (
         "dependents",
         "expires",
+        "hooked",
         "index",
         "keyspace",
         "member_expires",
         "notify_mask",
+        "observed",
         "statistics",
         "usage",
         "waiters",
+        "walk",
         "watchers",
     )
 
@@ -102,8 +107,14 @@ class Database(Table[Value]):
         """Sessions that WATCH a key."""
         self.notify_mask = 0
         """Event classes of notify-keyspace-events, 0 when nothing is to be published."""
+        self.observed = False
+        """Whether anybody wants to know which keys change: WATCH, notifications, followers. Kept by :meth:`observe`."""
         self.usage: Usage | None = None
         """What the keys cost and when they were used, while a memory limit or its policy asks for it."""
+        self.walk: Walk | None = None
+        """The part of a running snapshot that saves this database: it is told of a key before that changes."""
+        self.hooked = False
+        """Whether there is a ``usage`` or a ``walk``: the one test that both cost. Kept by :meth:`observe`."""
 
     # Reading
 
@@ -120,8 +131,8 @@ class Database(Table[Value]):
                 self.keyspace.on_miss(self, key)
             return None
         self.statistics.hits += 1
-        if self.usage is not None:
-            self.usage.on_use(key)
+        if self.hooked:
+            self._on_read(key, value)
         return value
 
     def inspect(self, key: bytes) -> Value | None:
@@ -171,8 +182,8 @@ class Database(Table[Value]):
             or (self.member_expires is not None and self.expire_members(key))
         ):
             return None
-        if self.usage is not None:
-            self.usage.on_fetch(key, value)
+        if self.hooked:
+            self._on_write(key, value)
         return value
 
     def write_as(self, key: bytes, kind: type[_V]) -> _V | None:
@@ -184,8 +195,8 @@ class Database(Table[Value]):
             or (self.member_expires is not None and self.expire_members(key))
         ):
             return None
-        if self.usage is not None:
-            self.usage.on_fetch(key, value)
+        if self.hooked:
+            self._on_write(key, value)
         if type(value) is kind:
             return value
         raise WrongTypeError
@@ -205,6 +216,8 @@ class Database(Table[Value]):
 
     def store(self, key: bytes, value: Value) -> bool:
         """Create ``key`` or replace its value, keeping its time to live; return whether it is new. O(1)."""
+        if self.hooked:
+            self._on_store(key, value, False)
         segment = self.directory[hash(key) & self.mask]
         old = segment.get(key)
         segment[key] = value
@@ -216,22 +229,22 @@ class Database(Table[Value]):
             self.keyspace.release(old)
             if self.member_expires is not None:
                 self.member_expires.remove(key)
-        if self.usage is not None:
-            self.usage.on_store(key, old, value, False)
         if self.waiters and key in self.waiters:
             self.keyspace.on_ready(self, key)
         return old is None
 
     def replace(self, key: bytes, value: bytes) -> None:
         """Replace the string at ``key``, which this unit has read, by another; keeps its time to live. O(1)."""
-        if self.usage is not None:
-            self.usage.on_store(key, self.get(key), value, False)
+        if self.hooked:
+            self._on_store(key, value, False)
         self.directory[hash(key) & self.mask][key] = value
         if self.waiters and key in self.waiters:
             self.keyspace.on_ready(self, key)
 
     def put(self, key: bytes, value: Value) -> bool:
         """Create ``key`` or replace its value, dropping its time to live; return whether it is new. O(1)."""
+        if self.hooked:
+            self._on_store(key, value, True)
         if self.expires.size and not self.expire_if_due(key):
             self.expires.pop(key)
         # The same as store(): SET is the hottest write there is, and a call costs a tenth of it.
@@ -246,8 +259,6 @@ class Database(Table[Value]):
             self.keyspace.release(old)
             if self.member_expires is not None:
                 self.member_expires.remove(key)
-        if self.usage is not None:
-            self.usage.on_store(key, old, value, True)
         if self.waiters and key in self.waiters:
             self.keyspace.on_ready(self, key)
         return old is None
@@ -264,6 +275,14 @@ class Database(Table[Value]):
             self.keyspace.release(value)
         return True
 
+    def erase(self, key: bytes) -> bool:
+        """Delete ``key`` although its time may have come, which is no expiry then; False if it is not there. O(1)."""
+        if self.walk is not None:
+            self.walk.keep(key)
+        if self.expires.size:
+            self.expires.pop(key)
+        return self.remove(key)
+
     def ready(self, key: bytes) -> None:
         """Wake the sessions parked on ``key``, whose value grew in place; the other accessors do so themselves."""
         if self.waiters and key in self.waiters:
@@ -271,6 +290,8 @@ class Database(Table[Value]):
 
     def take(self, key: bytes) -> Value | None:
         """Delete ``key`` and return its value to live on elsewhere, None if it did not exist. O(1)."""
+        if self.walk is not None:
+            self.walk.keep(key)
         if self.expires.size:
             if self.expire_if_due(key):
                 return None
@@ -289,10 +310,17 @@ class Database(Table[Value]):
     # Time to live
 
     def expire_if_due(self, key: bytes) -> bool:
-        """Delete ``key`` if its time has come; True if it did. O(1)."""
+        """Delete ``key`` if its time has come; True if it did. O(1).
+
+        While the data set is frozen a key whose time has come stays, and only looks as if it were gone.
+        """
         due = self.expires.get(key)
-        if due is None or due > self.keyspace.now_ms():
+        if due is None or due > self.keyspace.now_ms() or self.keyspace.replaying:
             return False
+        if self.keyspace.frozen:
+            return True
+        if self.walk is not None:
+            self.walk.keep(key)
         value = self.pop(key)
         if value is not None:
             if self.usage is not None:
@@ -311,7 +339,7 @@ class Database(Table[Value]):
     def is_due(self, key: bytes) -> bool:
         """Say whether the time of ``key`` has come, and leave it where it is. O(1)."""
         due = self.expires.get(key) if self.expires.size else None
-        return due is not None and due <= self.keyspace.now_ms()
+        return due is not None and due <= self.keyspace.now_ms() and not self.keyspace.replaying
 
     def expiry(self, key: bytes) -> int | None:
         """Return when ``key`` expires in milliseconds since the Unix epoch, None if never. O(1)."""
@@ -319,16 +347,22 @@ class Database(Table[Value]):
 
     def set_expiry(self, key: bytes, at_ms: int) -> None:
         """Let the existing ``key`` expire at ``at_ms`` milliseconds since the Unix epoch. O(1)."""
+        if self.walk is not None:
+            self.walk.keep(key)
         self.expires.put(key, at_ms)
 
     def clear_expiry(self, key: bytes) -> bool:
         """Take the time to live off ``key``; False if it had none. O(1)."""
+        if self.walk is not None:
+            self.walk.keep(key)
         return bool(self.expires.size) and self.expires.pop(key) is not None
 
     # Time to live of members
 
     def set_member_expiry(self, key: bytes, container: Perishable, member: bytes, at_ms: int) -> None:
         """Let a member of the container at ``key`` expire at ``at_ms`` milliseconds since the Unix epoch. O(log n)."""
+        if self.walk is not None:
+            self.walk.keep(key)
         if container.expires is None:
             container.expires = Deadlines()
         container.expires.put(member, at_ms)
@@ -355,8 +389,11 @@ class Database(Table[Value]):
         """
         index = self.member_expires
         planned = None if index is None else index.get(key)
-        if index is None or planned is None or planned > self.keyspace.now_ms():
+        keyspace = self.keyspace
+        if index is None or planned is None or planned > keyspace.now_ms() or keyspace.frozen or keyspace.replaying:
             return False
+        if self.walk is not None:
+            self.walk.keep(key)
         value = self.get(key)
         due: list[bytes] = []
         if isinstance(value, Hash | Set | SortedSet) and value.expires is not None:
@@ -381,10 +418,40 @@ class Database(Table[Value]):
         self.keyspace.on_members_expired(self, key, value, due)
         return emptied
 
+    # Hooks of the accessors
+
+    def _on_read(self, key: bytes, value: Value) -> None:
+        if self.usage is not None:
+            self.usage.on_use(key)
+        # Commands that count as reading may yet change these in place: PFCOUNT, XREADGROUP, XACK ...
+        if self.walk is not None and (type(value) is Stream or type(value) is bytearray):
+            self.walk.keep(key)
+
+    def _on_write(self, key: bytes, value: Value) -> None:
+        if self.walk is not None:
+            self.walk.keep(key)
+        if self.usage is not None:
+            self.usage.on_fetch(key, value)
+
+    def _on_store(self, key: bytes, value: Value, use: bool) -> None:
+        if self.walk is not None:
+            self.walk.keep(key)
+        if self.usage is not None:
+            if use and self.expires.size:
+                self.expire_if_due(key)
+            self.usage.on_store(key, self.get(key), value, use)
+
     # Watching
 
+    def observe(self) -> None:
+        """Bring ``observed`` and ``hooked`` up to date after a change of who watches, follows, counts or saves."""
+        self.observed = bool(self.watchers or self.notify_mask or self.keyspace.followers)
+        self.hooked = self.usage is not None or self.walk is not None
+
     def touch(self, key: bytes) -> None:
-        """Break the WATCHes on ``key``. O(watchers of the key)."""
+        """Tell who follows changes that ``key`` changed, and break the WATCHes on it. O(watchers of the key)."""
+        for follower in self.keyspace.followers:
+            follower(self, key)
         for session in self.watchers.get(key, ()):
             watch = session.watched[self.index, key]
             if watch.expired and key not in self:
@@ -414,17 +481,25 @@ class Database(Table[Value]):
 
     def random_live_key(self, source: random.Random) -> bytes | None:
         """Return a uniformly random key that has not expired, None if there is none. O(1) expected."""
+        tries = _FROZEN_TRIES
         while self.size:
             key = self.random_key(source)
             if not (self.expires.size and self.expire_if_due(key)) and not self.expire_members(key):
                 return key
+            if self.keyspace.frozen:
+                # None of these goes away by being looked at, and there may be no other.
+                tries -= 1
+                if not tries:
+                    return key
         return None
 
     def flush(self) -> int:
         """Delete every key; return how many there were. O(1): the old segments are given to the collector."""
         count = self.size
         self.touch_all()
-        if count:
+        if self.walk is not None:
+            self.walk.take_over()
+        elif count:
             self.keyspace.discard(self.directory)
             self.keyspace.discard(self.expires.directory)
         if self.usage is not None:
@@ -445,26 +520,52 @@ class Database(Table[Value]):
                 self.keyspace.on_ready(self, key)
 
 
+class Walk(Protocol):
+    """A snapshot's way through one database (:mod:`kvcore.snapshot`)."""
+
+    def keep(self, key: bytes) -> None:
+        """Save ``key`` as it is, unless that is done: it is about to change, to be removed or to be created."""
+
+    def take_over(self) -> None:
+        """Take the contents of the database, which is being emptied, and leave it without."""
+
+    def follow(self, db: Database) -> None:
+        """Go on in ``db``, which got the contents."""
+
+
+Follower = Callable[[Database, bytes], None]
+"""Is told that a key of a database changed, expired, was evicted or was deleted; flushes and swaps come otherwise."""
+
+
 class Keyspace:
     """All databases, the clock they share, and the hooks the engine sets."""
 
     __slots__ = (
         "_clock",
+        "_floats",
         "databases",
+        "followers",
+        "frozen",
         "garbage",
         "on_expired",
         "on_members_expired",
         "on_miss",
         "on_new",
         "on_ready",
+        "replaying",
         "statistics",
         "unit_ms",
     )
 
     def __init__(self, clock: Clock, databases: int) -> None:
         self._clock = clock
+        self._floats: dict[int, bytes] = {}
         self.unit_ms = 0
         """The time of the execution unit, 0 until something asks: whoever begins a unit sets it to 0."""
+        self.frozen = False
+        """Whether the data set is to stand still (CLIENT PAUSE): nothing is deleted because its time has come."""
+        self.replaying = False
+        """Whether a log is being replayed: its commands ran before the times to live in it had ended."""
         self.statistics = KeyspaceStatistics()
         self.garbage: list[list[object] | deque[bytes]] = []
         """What flushed databases and deleted containers held, freed in slices: at once it is a pause."""
@@ -473,6 +574,8 @@ class Keyspace:
         self.on_miss: Callable[[Database, bytes], None] = _ignore
         self.on_new: Callable[[Database, bytes], None] = _ignore
         self.on_ready: Callable[[Database, bytes], None] = _ignore
+        self.followers: tuple[Follower, ...] = ()
+        """Told of each key that changes, before the command's own keyspace event: client-side caching, versions."""
         self.databases = [Database(self, index) for index in range(databases)]
 
     def now_ms(self) -> int:
@@ -481,6 +584,39 @@ class Keyspace:
         if not now:
             now = self.unit_ms = self._clock.now_us() // 1000
         return now
+
+    def note_float(self, text: bytes) -> bytes:
+        """Remember that an integer's text is the result of a sum of floats, which the real server keeps as a text.
+
+        Return the text to store: it is remembered as an object, and there may be only one object of each single digit.
+        """
+        if len(text) == 1:
+            digit = text
+            text = digit[0].to_bytes(1, "little")
+            if text is bytes(bytearray(digit)):
+                return text
+        floats = self._floats
+        floats[id(text)] = text
+        if len(floats) > _FLOATS_MAX:
+            del floats[next(iter(floats))]
+        return text
+
+    def is_float(self, text: bytes | bytearray) -> bool:
+        """Say whether this very text was noted lately. O(1)."""
+        return id(text) in self._floats
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """Call ``follower`` with each key that changes from now on; return what ends it."""
+        self.followers = (*self.followers, follower)
+        for db in self.databases:
+            db.observe()
+
+        def cancel() -> None:
+            self.followers = tuple(other for other in self.followers if other is not follower)
+            for db in self.databases:
+                db.observe()
+
+        return cancel
 
     def swap(self, first: int, second: int) -> None:
         """Exchange the contents of two databases; sessions keep their index (SWAPDB). O(watched keys)."""
@@ -492,6 +628,11 @@ class Keyspace:
         if one.usage is not None and other.usage is not None:
             one.usage.swap(other.usage)
         one.member_expires, other.member_expires = other.member_expires, one.member_expires
+        one.walk, other.walk = other.walk, one.walk
+        for db in (one, other):
+            if db.walk is not None:
+                db.walk.follow(db)
+            db.observe()
         one.signal_waiters()
         other.signal_waiters()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import random as random_module
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -77,6 +78,19 @@ def value_bytes(value: Value, random: random_module.Random) -> int:
     return _base_bytes(value) + (sum(sizes) * length // len(sizes) if sizes else 0)
 
 
+def measured_bytes(value: Value, random: random_module.Random, samples: int) -> int:
+    """Estimate what a value costs from at least ``samples`` of its elements, or add all up if that is 0. O(samples)."""
+    if isinstance(value, bytes | bytearray):
+        return value_bytes(value, random)
+    length = _length(value)
+    if not samples or samples >= length:
+        return _base_bytes(value) + sum(_every_element_bytes(value))
+    sizes = _element_bytes(value, length, random)
+    while sizes and len(sizes) < samples:
+        sizes += _element_bytes(value, length, random)
+    return _base_bytes(value) + (sum(sizes) * length // len(sizes) if sizes else 0)
+
+
 def _length(value: Hash | List | Set | SortedSet | Stream) -> int:
     return value.length if isinstance(value, Stream) else len(value)
 
@@ -95,17 +109,48 @@ def _element_bytes(
 ) -> list[int]:
     """Return the cost of every element, or of a few random ones of many."""
     if isinstance(value, List):
-        return [_POINTER_BYTES + bytes_cost(item) for item in _some_items(value, length, random)]
+        return [_item_bytes(item) for item in _some_items(value, length, random)]
     if isinstance(value, Stream):
         return _some_entries(value, random)
     if isinstance(value, Hash):
-        return [
-            ENTRY_BYTES + bytes_cost(field) + bytes_cost(text)
-            for field, text in _some_pairs(value.fields, length, random)
-        ]
+        return [_field_bytes(field, text) for field, text in _some_pairs(value.fields, length, random)]
     if isinstance(value, Set):
-        return [ENTRY_BYTES + bytes_cost(member) for member, _ in _some_pairs(value.members, length, random)]
-    return [ENTRY_BYTES + _RANKED_BYTES + bytes_cost(member) for member, _ in _some_pairs(value.scores, length, random)]
+        return [_member_bytes(member) for member, _ in _some_pairs(value.members, length, random)]
+    return [_ranked_bytes(member) for member, _ in _some_pairs(value.scores, length, random)]
+
+
+def _every_element_bytes(value: Hash | List | Set | SortedSet | Stream) -> list[int]:
+    """Return the cost of every element. O(n)."""
+    if isinstance(value, List):
+        return [_item_bytes(item) for item in value.items]
+    if isinstance(value, Stream):
+        return [_entry_bytes(fields) for node in value.nodes.values() for fields in node.entries]
+    if isinstance(value, Hash):
+        return [_field_bytes(field, text) for field, text in value.fields.items()]
+    if isinstance(value, Set):
+        return [_member_bytes(member) for member, _ in value.members.items()]
+    return [_ranked_bytes(member) for member, _ in value.scores.items()]
+
+
+def _item_bytes(item: bytes) -> int:
+    return _POINTER_BYTES + bytes_cost(item)
+
+
+def _field_bytes(field: bytes, text: bytes) -> int:
+    return ENTRY_BYTES + bytes_cost(field) + bytes_cost(text)
+
+
+def _member_bytes(member: bytes) -> int:
+    return ENTRY_BYTES + bytes_cost(member)
+
+
+def _ranked_bytes(member: bytes) -> int:
+    return ENTRY_BYTES + _RANKED_BYTES + bytes_cost(member)
+
+
+def _entry_bytes(fields: Sequence[bytes]) -> int:
+    # Field names are the node's: mostly one object for all of its entries.
+    return _STREAM_ENTRY_BYTES + 8 * len(fields) + sum(map(bytes_cost, fields[1::2]))
 
 
 def _some_pairs(
@@ -141,9 +186,7 @@ def _some_entries(value: Stream, random: random_module.Random) -> list[int]:
     found: list[int] = []
     for _ in range(min(_SAMPLES, value.length)):
         entries = nodes.peekitem(int(random.random() * len(nodes)))[1].entries
-        fields = entries[int(random.random() * len(entries))]
-        # Field names are the node's: mostly one object for all of its entries.
-        found.append(_STREAM_ENTRY_BYTES + 8 * len(fields) + sum(map(bytes_cost, fields[1::2])))
+        found.append(_entry_bytes(entries[int(random.random() * len(entries))]))
     return found
 
 

@@ -1,6 +1,7 @@
 """What the engine asks of the world outside it, as protocols, with defaults that open nothing.
 
-Lives here: the process facts that INFO and HELLO report. Must not live here: anything that opens a file or a socket.
+Lives here: process facts for INFO and HELLO, links to other servers, where data is kept. Must not live here:
+anything that opens a file or a socket.
 The rule: the engine reads these attributes and never the operating system; a front end that knows more (the port it
 listens on, the memory in use now) replaces or fills in ``engine.process``.
 """
@@ -13,7 +14,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from kvcore.errors import NOTHING_ON_DISK, CommandError
+
+if TYPE_CHECKING:
+    from kvcore.command import Command
+    from kvcore.replies import Reply
+    from kvcore.session import Session
 
 if sys.platform != "win32":
     import resource
@@ -31,6 +39,20 @@ def _find_malloc_trim() -> Callable[[int], int] | None:
 
 
 _malloc_trim = _find_malloc_trim()
+
+
+class TextFile(Protocol):
+    """A file that is read and written as a whole, such as the `aclfile`."""
+
+    path: str
+
+    def read(self) -> bytes:
+        """Return the content; raise OSError."""
+        ...
+
+    def replace(self, content: bytes) -> None:
+        """Put ``content`` in place of the old one, at once or not at all; raise OSError."""
+        ...
 
 
 class CpuTimes(NamedTuple):
@@ -54,6 +76,8 @@ class Process(Protocol):
     """The port clients connect to, 0 if there is none."""
     event_api: str
     """What waits for sockets: ``epoll``, ``kqueue``, ``select``, ``none``."""
+    supervised: str
+    """What started the process and watches it: ``systemd``, ``upstart``, ``no``."""
 
     def memory_bytes(self) -> int:
         """Return the resident memory of the process."""
@@ -83,21 +107,257 @@ class Process(Protocol):
         """Return name, release and machine: ``Linux 6.1.0 x86_64``."""
         ...
 
+    def secret_bytes(self, count: int) -> bytes:
+        """Return random bytes that nobody can guess (ACL GENPASS)."""
+        ...
+
     def sleep(self, seconds: float) -> None:
         """Stand still, the engine lock held (DEBUG SLEEP)."""
         ...
+
+    def crash(self, segfault: bool) -> None:
+        """End as a crash does (DEBUG SEGFAULT, DEBUG PANIC); return where the process is not ours to end."""
+        ...
+
+
+class Link(Protocol):
+    """A connection to another server. Failures are OSError, and TimeoutError among them."""
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Send all of ``data``; no pause may last longer than ``timeout_s``."""
+        ...
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Return what has arrived, waiting for at least one byte; ``b""`` once the other end has closed."""
+        ...
+
+    def close(self) -> None:
+        """Close; closing twice does nothing."""
+        ...
+
+
+class Network(Protocol):
+    """How the engine reaches other servers."""
+
+    def connect(self, host: bytes, port: int, timeout_s: float) -> Link:
+        """Return a link; raise ConnectionError if it is refused, another OSError if there can be none."""
+        ...
+
+    def background(self, work: Callable[[], None], done: Callable[[], None]) -> bool:
+        """Run ``work`` on another thread and without the engine lock, then ``done`` under it.
+
+        ``done`` comes even if ``work`` raised. False, with nothing begun, where there is no such thread.
+        """
+        ...
+
+
+class NoNetwork:
+    """The network of an engine without a front end."""
+
+    __slots__ = ()
+
+    def connect(self, _host: bytes, _port: int, _timeout_s: float) -> Link:
+        """Raise OSError: nothing can be reached from here."""
+        raise OSError("no front end brought a network")
+
+    def background(self, _work: Callable[[], None], _done: Callable[[], None]) -> bool:
+        """Return False."""
+        return False
+
+
+class Persistence(Protocol):
+    """Where the data set is kept beyond the process; storage plug-ins bring it."""
+
+    @property
+    def last_save_s(self) -> int:
+        """When the data set was last saved, in seconds since the Unix epoch; the start counts as a save."""
+        ...
+
+    def save(self) -> None:
+        """Save now, holding everybody up; raise CommandError. O(keys)."""
+        ...
+
+    def save_in_background(self, schedule: bool) -> str:
+        """Begin to save, or with ``schedule`` plan it if something is in the way; return the reply."""
+        ...
+
+    def rewrite(self) -> str:
+        """Begin to rewrite the append-only file, or plan it if something is in the way; return the reply."""
+        ...
+
+    def reload_log(self) -> None:
+        """Load the append-only file in place of the data set; raise CommandError (DEBUG LOADAOF)."""
+        ...
+
+    def commit(self) -> bool:
+        """Make safe what was done so far, as `appendfsync` asks; False if no reply may say that it was done.
+
+        Called without the engine lock, before replies leave.
+        """
+        ...
+
+    def reload(self, save: bool, flush: bool, merge: bool) -> None:
+        """Save, empty the data set and load the file, each where asked for; raise CommandError (DEBUG RELOAD)."""
+        ...
+
+    def emptied(self) -> bool:
+        """Take note that every key of every database was deleted on purpose (FLUSHALL); say whether that is saved."""
+        ...
+
+    def prepare_shutdown(self, save: bool | None) -> bool:
+        """Leave behind what is to be found at the next start; None saves if there are save points.
+
+        False says that this failed, and the log why.
+        """
+        ...
+
+    def tick(self, now_ms: int) -> int:
+        """Do what time asks for, and a slice of what runs in the background.
+
+        Returns in how many milliseconds to call again, -1 when the next regular tick is soon enough.
+        """
+        ...
+
+    def fields(self) -> dict[str, str | int]:
+        """Return fields of INFO persistence that differ from those of a server which keeps nothing."""
+        ...
+
+
+class MemoryOnly:
+    """The persistence of a data set that ends with its process."""
+
+    __slots__ = ("last_save_s",)
+
+    def __init__(self, started_s: int) -> None:
+        self.last_save_s = started_s
+
+    def save(self) -> None:
+        """Raise CommandError: there is nowhere to save to."""
+        raise CommandError(NOTHING_ON_DISK)
+
+    def save_in_background(self, schedule: bool) -> str:  # noqa: ARG002 - the protocol's argument
+        """Raise CommandError."""
+        raise CommandError(NOTHING_ON_DISK)
+
+    def rewrite(self) -> str:
+        """Raise CommandError."""
+        raise CommandError(NOTHING_ON_DISK)
+
+    def reload_log(self) -> None:
+        """Raise CommandError."""
+        raise CommandError(NOTHING_ON_DISK)
+
+    def commit(self) -> bool:
+        """Return True: memory is as safe as it gets."""
+        return True
+
+    def reload(self, save: bool, flush: bool, merge: bool) -> None:  # noqa: ARG002 - the protocol's arguments
+        """Raise CommandError."""
+        raise CommandError(NOTHING_ON_DISK)
+
+    def emptied(self) -> bool:
+        """Return False: nothing was kept."""
+        return False
+
+    def prepare_shutdown(self, save: bool | None) -> bool:
+        """Say that nothing is left behind, which fails only if something is asked for."""
+        return save is not True
+
+    def tick(self, now_ms: int) -> int:  # noqa: ARG002 - the protocol's argument
+        """Return -1."""
+        return -1
+
+    def fields(self) -> dict[str, str | int]:
+        """Return no fields."""
+        return {}
+
+
+class Interceptor(Protocol):
+    """What comes before every command while faults are injected (:meth:`kvcore.dispatch.Dispatcher.intercept`)."""
+
+    def before(self, session: Session, command: Command, argv: list[bytes], bits: int) -> Reply | None:
+        """Return None to let the command run, or the answer: an error, or a ``Blocked`` that runs it later.
+
+        ``bits`` are the flags of the command with what it leads to. Commands inside EXEC and scripts are not asked for.
+        """
+        ...
+
+    def write_refusal(self) -> str:
+        """Return the error for a script's writing commands, empty if they may run."""
+        ...
+
+    def lacks_memory(self) -> bool:
+        """Say whether scripts are to find the memory limit passed."""
+        ...
+
+
+class Libraries(Protocol):
+    """The function libraries, as snapshots carry them."""
+
+    def sources(self) -> list[bytes]:
+        """Return the source of every library."""
+        ...
+
+    def load(self, source: bytes) -> None:
+        """Add a library, in place of one of its name; raise CommandError."""
+        ...
+
+    def flush(self) -> None:
+        """Forget every library."""
+        ...
+
+
+class Parked:
+    """The type of :data:`PARKED`."""
+
+    __slots__ = ()
+
+
+PARKED: Final = Parked()
+"""What :meth:`ScriptTurns.run` returns when the job gave way to others and goes on later."""
+
+
+class ScriptTurns(Protocol):
+    """How a script that runs long lets other clients in: a front end knows who holds the lock, and what waits."""
+
+    parks: bool
+    """Whether :meth:`run` may return :data:`PARKED`; if not, jobs are run without it."""
+
+    def run(self, job: Callable[[], None], done: Callable[[], None]) -> Parked | None:
+        """Run ``job``, under the lock; if it gives way return PARKED, and call ``done`` under the lock when it ends."""
+        ...
+
+    def yield_now(self) -> None:
+        """Let others run for a moment. The job calls this, under the lock, and holds it again when this returns."""
+        ...
+
+
+class RunThrough:
+    """The turns of an engine whose lock nobody else waits for."""
+
+    __slots__ = ()
+
+    parks = False
+
+    def run(self, job: Callable[[], None], done: Callable[[], None]) -> None:  # noqa: ARG002 - the protocol's argument
+        """Run ``job`` to its end."""
+        job()
+
+    def yield_now(self) -> None:
+        """Go on at once."""
 
 
 class LocalProcess:
     """The process this code runs in, as far as it can be known without opening a file."""
 
-    __slots__ = ("event_api", "executable", "pid", "tcp_port")
+    __slots__ = ("event_api", "executable", "pid", "supervised", "tcp_port")
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.executable = sys.executable
         self.tcp_port = 0
         self.event_api = "none"
+        self.supervised = "no"
 
     def memory_bytes(self) -> int:
         """Return the peak: what is resident now stands in a file, and only a front end may open one."""
@@ -148,6 +408,13 @@ class LocalProcess:
         """Return name, release and machine."""
         return f"{platform.system()} {platform.release()} {platform.machine()}"
 
+    def secret_bytes(self, count: int) -> bytes:
+        """Return bytes of the operating system's generator."""
+        return os.urandom(count)
+
     def sleep(self, seconds: float) -> None:
         """Block the calling thread."""
         time.sleep(seconds)
+
+    def crash(self, segfault: bool) -> None:
+        """Do nothing: the program that holds the store must not die of a command."""

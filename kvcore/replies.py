@@ -8,6 +8,7 @@ downgrade (map to flat array, double to bulk string, ...) is the encoder's busin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 Reply = Any
@@ -43,6 +44,16 @@ class OrderedSet(list[Reply]):
     """A RESP3 set whose order the real server fixes, or whose items Python cannot hash; RESP2 array."""
 
     __slots__ = ()
+
+
+class OrderedMembers(set[Reply]):
+    """A set of members whose order on the wire the real server fixes: integers come ascending."""
+
+    __slots__ = ("order",)
+
+    def __init__(self, members: Iterable[Reply]) -> None:
+        self.order = list(members)
+        super().__init__(self.order)
 
 
 class Push(list[Reply]):
@@ -87,6 +98,12 @@ class Decimals(float):
 
 class BigNumber(int):
     """RESP3 big number; a bulk string in RESP2."""
+
+    __slots__ = ()
+
+
+class BigNumberText(bytes):
+    """A RESP3 big number as a script spelled it, whatever it spelled; a bulk string in RESP2."""
 
     __slots__ = ()
 

@@ -13,9 +13,11 @@ from kvcore.call import Call
 from kvcore.replies import Push, Reply
 
 if TYPE_CHECKING:
+    from kvcore.acl.users import User
     from kvcore.blocking import Blocked
     from kvcore.engine import Engine
     from kvcore.keyspace import Database
+    from kvcore.tracking import Tracker
 
 # Gate bits: why a command of this session must take the careful path through the dispatcher.
 NEEDS_AUTH: Final = 1
@@ -23,6 +25,8 @@ IN_MULTI: Final = 2
 SUBSCRIBED: Final = 4
 NO_TOUCH: Final = 16  # CLIENT NO-TOUCH: commands are no use of the keys they name
 OBSERVER: Final = 8  # MONITOR, later a replica's link: listens, and may not touch the keyspace
+RESTRICTED: Final = 32  # the user may not do everything: ACL rules are looked at
+TRACKED: Final = 64  # CLIENT TRACKING: what it reads is remembered
 
 # Interrupt bits: why a front end must stop after this command and look.
 BLOCKED: Final = 1
@@ -31,6 +35,7 @@ REPLY_OFF: Final = 4
 REPLY_SKIP_NEXT: Final = 8
 REPLY_SKIP: Final = 16
 SWITCHED: Final = 32  # the protocol changed: replies before this one are still encoded in the old one
+PUSHES: Final = 64  # pushes wait for the command's reply to go first
 
 
 class Peer(Protocol):
@@ -105,6 +110,7 @@ class Session:
     """The state of one client."""
 
     __slots__ = (
+        "account",
         "alive",
         "authenticated",
         "blocked",
@@ -119,6 +125,7 @@ class Session:
         "interrupt",
         "kind",
         "last_ms",
+        "later",
         "library_name",
         "library_version",
         "monitor",
@@ -133,7 +140,7 @@ class Session:
         "peer",
         "protocol",
         "shard_channels",
-        "user",
+        "tracker",
         "wake",
         "watched",
         "watched_changed",
@@ -150,8 +157,10 @@ class Session:
         self.name = b""
         self.library_name = b""
         self.library_version = b""
-        self.user = b"default"
+        self.account: User = engine.acl.default
+        """Whose permissions its commands have."""
         self.authenticated = True
+        """It logged in, or came when nobody had to."""
         self.kind = "normal"
         """``normal``, ``pubsub``, ``replica`` or ``master``: the class of its output buffer limit."""
         self.no_evict = False
@@ -161,6 +170,10 @@ class Session:
         self.created_ms = self.last_ms = engine.now_ms()
         self.outbox: list[Reply] = []
         """Replies and pushes in the order the client must see them."""
+        self.later: list[Reply] = []
+        """Pushes that follow the reply of the command that runs."""
+        self.tracker: Tracker | None = None
+        """What CLIENT TRACKING asked for, None while it is off."""
         self.blocked: Blocked | None = None
         self.multi: list[list[bytes]] | None = None
         """Queued commands between MULTI and EXEC."""
@@ -190,7 +203,8 @@ class Session:
         self.wake = self.close = _nothing
         self.alive = _never
         self.deliver = _swallow
-        del self.call.session
+        if not self.engine.scripts.holds(self):
+            del self.call.session
 
     def forget_command(self) -> None:
         """Let go of the last command's arguments, unless it is parked: an idle client must not hold large values."""
@@ -202,6 +216,11 @@ class Session:
         if protocol != self.protocol:
             self.protocol = protocol
             self.interrupt |= SWITCHED
+
+    @property
+    def user(self) -> bytes:
+        """The name of the user it is logged in as."""
+        return self.account.name
 
     @property
     def subscriptions(self) -> int:
@@ -217,3 +236,14 @@ class Session:
         """Send an out-of-band message."""
         self.outbox.append(Push(items))
         self.wake()
+
+    def push_later(self, items: list[Reply]) -> None:
+        """Send an out-of-band message after the reply of the command that runs."""
+        self.later.append(Push(items))
+        self.interrupt |= PUSHES
+
+    def release_pushes(self) -> None:
+        """Let the pushes go that waited for a reply, which is in the outbox now."""
+        self.interrupt &= ~PUSHES
+        self.outbox += self.later
+        self.later = []

@@ -1,4 +1,4 @@
-"""The slow log: the last commands that took longer than a threshold."""
+"""The slow log: the last commands that took longer than a threshold; and how much of a command a log may show."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ class SlowLog:
     def clear(self) -> None:
         """Forget all entries."""
         self._entries.clear()
+
+
+def shown(argv: list[bytes], hidden: bool) -> str:
+    """Return arguments for a log line: cut as the slow log cuts them, only their lengths if they are ``hidden``."""
+    if hidden:
+        return f"{len(argv)} arguments of {', '.join(str(len(word)) for word in argv[:_MAX_ARGUMENTS])} bytes"
+    return repr([_trim(word) for word in argv[:_MAX_ARGUMENTS]])
 
 
 def _trim(argument: bytes) -> bytes:

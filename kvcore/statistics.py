@@ -42,6 +42,7 @@ class Statistics:
         "dirty",
         "errors",
         "errors_total",
+        "expire_cycle_ns",
         "input_bytes",
         "input_rate",
         "operations",
@@ -49,8 +50,10 @@ class Statistics:
         "output_limit_disconnections",
         "output_rate",
         "query_limit_disconnections",
+        "reads",
         "rejected_connections",
         "unexpected_errors",
+        "writes",
     )
 
     def __init__(self) -> None:
@@ -70,6 +73,9 @@ class Statistics:
         self.unexpected_errors = 0
         self.errors: dict[str, int] = {}
         self.errors_total = 0
+        self.expire_cycle_ns = 0
+        self.reads = 0
+        self.writes = 0
         self.operations = Rate()
         self.input_rate = Rate()
         self.output_rate = Rate()

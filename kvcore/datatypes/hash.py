@@ -84,8 +84,7 @@ class Hash(Perishable):
         fields = self.fields
         if isinstance(fields, dict):
             table: Table[bytes] = Table()
-            for field, value in fields.items():
-                table.put(field, value)
+            table.adopt(fields)
             self.fields = fields = table
         return fields
 

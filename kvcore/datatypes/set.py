@@ -76,8 +76,7 @@ class Set(Perishable):
         members = self.members
         if isinstance(members, dict):
             table: Table[bool] = Table()
-            for member in members:
-                table.put(member, True)
+            table.adopt(members)
             self.members = members = table
         return members
 
@@ -134,6 +133,16 @@ class Set(Perishable):
         if self.expires is not None:
             self.expires.check()
             assert all(member in self.members for member, _ in self.expires.items())
+
+
+def made_of(members: dict[bytes, bool], max_intset: int) -> Set:
+    """Return a new set that takes over a dict of its members. O(members)."""
+    result = Set()
+    result.members = members
+    result._ordered = False
+    if len(members) > max_intset or any(parse_int(member) is None for member in members):
+        result.convert()
+    return result
 
 
 def union(sets: Iterable[Set], max_intset: int) -> Set:

@@ -43,8 +43,8 @@ class SmallOrder:
 
     __slots__ = ("_entries",)
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
+    def __init__(self, entries: list[Entry] | None = None) -> None:
+        self._entries: list[Entry] = [] if entries is None else entries
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -317,6 +317,6 @@ def ordered(items: Iterable[tuple[bytes, float]], max_entries: int, max_value: i
         result.convert()
         result._order = SortedList((score, member) for member, score in scores.items())
     else:
-        for member, score in scores.items():
-            result.put(member, score, max_entries, max_value)
+        result.scores = small = {member: score + 0.0 for member, score in scores.items()}
+        result._order = SmallOrder(sorted((score, member) for member, score in small.items()))
     return result

@@ -74,7 +74,7 @@ def _signed(difference: int) -> int:
 class Node:
     """A run of entries; the first one's id and field names are those the others are told against."""
 
-    __slots__ = ("_body_bytes", "base_id", "deleted", "entries", "ids", "names", "passed")
+    __slots__ = ("_body_bytes", "base_id", "deleted", "entries", "ids", "names", "passed", "shared")
 
     def __init__(self, base_id: int, names: tuple[bytes, ...]) -> None:
         self.base_id = base_id
@@ -89,6 +89,8 @@ class Node:
         """The ids of the deleted entries."""
         self.passed = 0
         """How many more deleted entries there were; their ids were given out again (see :meth:`forget_from`)."""
+        self.shared = False
+        """Somebody else reads this node: a stream changes a copy of it (see :meth:`Stream.share`)."""
         self._body_bytes = _LISTPACK_FRAME + _integer_bytes(len(names)) + sum(map(_text_bytes, names)) + 2
 
     @property
@@ -276,11 +278,13 @@ class Stream:
         ``max_entries`` and ``max_bytes`` are stream-node-max-entries and stream-node-max-bytes; 0 is no limit.
         """
         node = self._tail
+        if node is not None and node.shared:
+            node = self._own(node)
         if node is not None and node.ids[-1] >= number:
             node.forget_from(number)
             if not node.ids:
                 self._drop(node)
-                node = self._tail
+                node = None if self._tail is None else self._own(self._tail)
         if not 0 < max_bytes < _NODE_BYTES_MAX:
             max_bytes = _NODE_BYTES_MAX
         if (
@@ -305,7 +309,7 @@ class Stream:
         if node.live == 1:
             self._drop(node)
         else:
-            node.deleted.add(number)
+            self._own(node).deleted.add(number)
         self.length -= 1
         self.max_deleted_id = max(self.max_deleted_id, number)
         if number == self.first_id:
@@ -365,7 +369,7 @@ class Stream:
                 break
             if number not in node.deleted:
                 oldest.append(number)
-        node.deleted.update(oldest)
+        self._own(node).deleted.update(oldest)
         self.length -= len(oldest)
         return len(oldest)
 
@@ -373,6 +377,20 @@ class Stream:
         if removed or not self.length:
             self._find_first()
         return removed
+
+    def share(self, nodes: Iterable[Node]) -> None:
+        """Let somebody else go on reading ``nodes`` as they are now. O(nodes)."""
+        for node in nodes:
+            node.shared = True
+
+    def _own(self, node: Node) -> Node:
+        """Return a node that may change: a copy in the place of one that is shared."""
+        if not node.shared:
+            return node
+        copy = self.nodes[node.base_id] = node.copy()
+        if node is self._tail:
+            self._tail = copy
+        return copy
 
     def _drop(self, node: Node) -> None:
         del self.nodes[node.base_id]

@@ -63,7 +63,7 @@ STAMP_SHIFT: Final = 42
 STAMP_MASK: Final = (1 << 21) - 1
 
 
-def _next_position(position: int, depth: int) -> int:
+def next_position(position: int, depth: int) -> int:
     """Return the position after the segment of ``depth`` bits at ``position``; 0 after the last. O(depth)."""
     bit = 1 << depth
     position &= bit - 1
@@ -72,6 +72,14 @@ def _next_position(position: int, depth: int) -> int:
         position ^= bit
         bit >>= 1
     return position | bit
+
+
+def _at(segment: dict[bytes, V], rank: int) -> bytes:
+    """Return the key at a rank, walking from the nearer end: each key passed over may be a cache miss."""
+    last = len(segment) - 1
+    if 2 * rank <= last:
+        return next(islice(segment, rank, None))
+    return next(islice(reversed(segment), last - rank, None))
 
 
 class Table(Generic[V]):
@@ -121,7 +129,7 @@ class Table(Generic[V]):
         while True:
             index = position & self.mask
             yield self.directory[index]
-            position = _next_position(index, self.depths[index])
+            position = next_position(index, self.depths[index])
             if position == 0:
                 return
 
@@ -150,6 +158,15 @@ class Table(Generic[V]):
         if len(segment) != before:
             self._after_insert(segment, key)
         return present
+
+    def adopt(self, contents: dict[bytes, V]) -> None:
+        """Take the entries of a dict, which becomes part of this empty table if it is small enough. O(entries)."""
+        if len(contents) < SEGMENT_MAX:
+            self.directory[0] = contents
+            self.size = len(contents)
+        else:
+            for key, value in contents.items():
+                self.put(key, value)
 
     def pop(self, key: bytes) -> V | None:
         """Remove ``key`` and return its value, None where there was none. O(1) amortised."""
@@ -228,7 +245,7 @@ class Table(Generic[V]):
             if left:
                 position = index & ((1 << depth) - 1)
                 return position | left << UNVISITED_SHIFT | stamp << STAMP_SHIFT, keys
-            position = _next_position(index, depth)
+            position = next_position(index, depth)
             visits -= 1
             if position == 0 or len(keys) >= wanted or visits == 0:
                 return position, keys
@@ -250,11 +267,11 @@ class Table(Generic[V]):
             # often.
             rank = random.randrange((self._oversize if depth else self.size) << (depth - self.depths[index]))
             if rank < len(segment):
-                return next(islice(segment, rank, None))
+                return _at(segment, rank)
         rank = random.randrange(self.size)
         for segment in self.segments():
             if rank < len(segment):
-                return next(islice(segment, rank, None))
+                return _at(segment, rank)
             rank -= len(segment)
         raise AssertionError("size exceeds the segments")
 

@@ -22,7 +22,9 @@ from kvcore.replies import (
     OK,
     Attributed,
     BigNumber,
+    BigNumberText,
     Decimals,
+    OrderedMembers,
     OrderedSet,
     Push,
     Reply,
@@ -114,14 +116,15 @@ def _integer(out: list[bytes], reply: Reply, _table: Table) -> None:
     out.append(b":%d\r\n" % reply)
 
 
-def _number_text(value: float) -> bytes:
+def number_text(value: float) -> bytes:
     """Spell a double as C's ``%.17g`` does, which unlike Python's shows the sign of a NaN."""
     if isnan(value) and copysign(1.0, value) < 0:
         return b"-nan"
     return b"%.17g" % value
 
 
-def _decimals_text(value: float) -> bytes:
+def decimals_text(value: float) -> bytes:
+    """Spell a double with 17 decimals, trailing zeros left out."""
     return (b"%.17f" % value).rstrip(b"0").rstrip(b".")
 
 
@@ -153,12 +156,12 @@ def _marker2(out: list[bytes], reply: Reply, _table: Table) -> None:
 
 
 def _double2(out: list[bytes], reply: Reply, _table: Table) -> None:
-    text = _number_text(reply)
+    text = number_text(reply)
     out.append(b"$%d\r\n%b\r\n" % (len(text), text))
 
 
 def _decimals2(out: list[bytes], reply: Reply, table: Table) -> None:
-    _bulk(out, _decimals_text(reply), table)
+    _bulk(out, decimals_text(reply), table)
 
 
 def _map2(out: list[bytes], reply: Reply, table: Table) -> None:
@@ -196,11 +199,11 @@ def _marker3(out: list[bytes], reply: Reply, _table: Table) -> None:
 
 
 def _double3(out: list[bytes], reply: Reply, _table: Table) -> None:
-    out.append(b",%b\r\n" % _number_text(reply))
+    out.append(b",%b\r\n" % number_text(reply))
 
 
 def _decimals3(out: list[bytes], reply: Reply, _table: Table) -> None:
-    out.append(b",%b\r\n" % _decimals_text(reply))
+    out.append(b",%b\r\n" % decimals_text(reply))
 
 
 def _map3(out: list[bytes], reply: Reply, table: Table) -> None:
@@ -216,6 +219,16 @@ def _set3(out: list[bytes], reply: Reply, table: Table) -> None:
     _encode_all(out, members, table)
 
 
+def _members2(out: list[bytes], reply: Reply, table: Table) -> None:
+    _array(out, cast("OrderedMembers", reply).order, table)
+
+
+def _members3(out: list[bytes], reply: Reply, table: Table) -> None:
+    members = cast("OrderedMembers", reply)
+    out.append(b"~%d\r\n" % len(members.order))
+    _encode_all(out, members.order, table)
+
+
 def _push3(out: list[bytes], reply: Reply, table: Table) -> None:
     items = cast("Push", reply)
     out.append(b">%d\r\n" % len(items))
@@ -229,6 +242,10 @@ def _verbatim3(out: list[bytes], reply: Reply, _table: Table) -> None:
         verbatim.text,
         _CRLF,
     )
+
+
+def _big_number_text3(out: list[bytes], reply: Reply, _table: Table) -> None:
+    out.append(b"(%b\r\n" % cast("bytes", reply))
 
 
 def _big_number3(out: list[bytes], reply: Reply, _table: Table) -> None:
@@ -264,6 +281,7 @@ _RESP2: Final[Table] = {
     dict: _map2,
     set: _array,
     frozenset: _array,
+    OrderedMembers: _members2,
     Push: _array,
     Verbatim: _verbatim2,
     BigNumber: _big_number2,
@@ -279,9 +297,11 @@ _RESP3: Final[Table] = {
     dict: _map3,
     set: _set3,
     frozenset: _set3,
+    OrderedMembers: _members3,
     OrderedSet: _set3,
     Push: _push3,
     Verbatim: _verbatim3,
     BigNumber: _big_number3,
+    BigNumberText: _big_number_text3,
     Attributed: _attributed3,
 }
