@@ -7,11 +7,13 @@ a line of CLIENT LIST has the fields of the real server in its order; what kvcor
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from kvcore import errors
 from kvcore.arguments import integer
 from kvcore.call import Call
+from kvcore.client_memory import memory_of, queued_bytes
 from kvcore.command import command
 from kvcore.commands.connection import valid_name
 from kvcore.errors import CommandError, text
@@ -26,7 +28,6 @@ _TYPES: Final = {
     b"pubsub": "pubsub",
     b"master": "master",
 }
-_REPLY_BUFFER_BYTES: Final = 16384
 _INT64_MAX: Final = 2**63 - 1
 _HELP: Final = {
     "LIST": "[TYPE <normal|master|replica|pubsub>] [ID <id> [<id> ...]]",
@@ -38,6 +39,8 @@ _HELP: Final = {
     "PAUSE": "<milliseconds> [WRITE|ALL]",
     "REPLY": "<ON|OFF|SKIP>",
     "UNBLOCK": "<id> [TIMEOUT|ERROR]",
+    "TRACKING": "<ON|OFF> [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+    "CACHING": "<YES|NO>",
 }
 
 
@@ -72,6 +75,13 @@ def _flags(session: Session) -> str:
         letters += "x"
     if session.blocked is not None:
         letters += "b"
+    tracker = session.tracker
+    if tracker is not None:
+        letters += "t"
+        if tracker.broken:
+            letters += "R"
+        if tracker.broadcast:
+            letters += "B"
     if session.watched_changed:
         letters += "d"
     if session.interrupt & CLOSE:
@@ -100,11 +110,12 @@ def describe(session: Session, now_ms: int, argv: list[bytes]) -> str:
     peer = session.peer
     call = session.call
     queued = session.multi or []
+    redirect = -1 if session.tracker is None else session.tracker.redirect
     query_buffer = peer.query_buffer
     output_buffer = peer.output_buffer
     argv_bytes = sum(map(len, argv))
-    queued_bytes = sum(len(argument) for command_line in queued for argument in command_line)
-    total = query_buffer + output_buffer + argv_bytes + queued_bytes + _REPLY_BUFFER_BYTES
+    total = memory_of(session) + (0 if session.blocked is not None else argv_bytes)
+    pieces = len(session.outbox) + (1 if output_buffer else 0)
     return (
         f"id={session.id} addr={peer.address} laddr={peer.local_address} fd={peer.descriptor}"
         f" name={text(session.name)} age={max(0, now_ms - session.created_ms) // 1000}"
@@ -112,10 +123,10 @@ def describe(session: Session, now_ms: int, argv: list[bytes]) -> str:
         f" db={call.db.index} sub={len(session.channels)} psub={len(session.patterns)}"
         f" ssub={len(session.shard_channels)}"
         f" multi={-1 if session.multi is None else len(queued)} qbuf={query_buffer} qbuf-free=0"
-        f" argv-mem={argv_bytes} multi-mem={queued_bytes} rbs={_REPLY_BUFFER_BYTES} rbp={_REPLY_BUFFER_BYTES}"
-        f" obl=0 oll={1 if output_buffer else 0} omem={output_buffer} tot-mem={total}"
+        f" argv-mem={argv_bytes} multi-mem={queued_bytes(session)} rbs=0 rbp=0"
+        f" obl=0 oll={pieces} omem={output_buffer} tot-mem={total}"
         f" events={'rw' if output_buffer else 'r'} cmd={_last_command(session)}"
-        f" user={text(session.user)} redir=-1 resp={session.protocol}{_library(session)}"
+        f" user={text(session.user)} redir={redirect} resp={session.protocol}{_library(session)}"
     )
 
 
@@ -259,9 +270,10 @@ def client_setinfo(call: Call, attribute: bytes, value: bytes) -> Reply:
 class _KillFilter:
     """Which clients CLIENT KILL is to end. A field left None matches all."""
 
-    __slots__ = ("address", "id", "kind", "local_address", "skip_me", "user")
+    __slots__ = ("_users", "address", "id", "kind", "local_address", "skip_me", "user")
 
-    def __init__(self) -> None:
+    def __init__(self, users: Container[bytes]) -> None:
+        self._users = users
         self.id: int | None = None
         self.address: bytes | None = None
         self.local_address: bytes | None = None
@@ -283,7 +295,7 @@ class _KillFilter:
         elif name == b"LADDR":
             self.local_address = value
         elif name == b"USER":
-            if value != b"default":
+            if value not in self._users:
                 raise CommandError(errors.no_such_user(value))
             self.user = value
         elif name == b"SKIPME" and value.upper() in (b"YES", b"NO"):
@@ -313,7 +325,7 @@ class _KillFilter:
     summary="Close the connections that match all filters.",
 )
 def client_kill(call: Call, *arguments: bytes) -> Reply:
-    wanted = _KillFilter()
+    wanted = _KillFilter(call.engine.acl.users)
     old_form = len(arguments) == 1
     if old_form:
         wanted.address = arguments[0]
@@ -486,4 +498,4 @@ def client_unblock(call: Call, identifier: bytes, *reason: bytes) -> Reply:
     summary="List the subcommands.",
 )
 def client_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"client"], _HELP)
+    return container_help(call.engine.originals[b"client"], _HELP)

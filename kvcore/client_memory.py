@@ -1,0 +1,120 @@
+"""What clients' sessions cost, and closing the largest when together they take too much (`maxmemory-clients`).
+
+Lives here: the estimate behind CLIENT LIST's memory fields, the account, the choice of victims. Must not live here:
+the limits of one client (`client-output-buffer-limit`, `client-query-buffer-limit`), which its connection keeps. The
+rule: while no limit is set nothing is counted; with one, a session is weighed when bytes of it had to wait, and all
+are at each tick.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from kvcore.session import CLOSE, Session
+
+if TYPE_CHECKING:
+    from kvcore.engine import Engine
+
+logger = logging.getLogger("kvcore.client_memory")
+
+SESSION_BYTES: Final = 2048
+"""An idle connection: its objects, without the transport's and the operating system's."""
+
+SUBSCRIPTION_BYTES: Final = 128
+"""A channel, pattern, watched key or broadcast prefix in the tables of both sides."""
+
+POINTER_BYTES: Final = 8
+"""What the real server adds to each queued argument's own length."""
+
+SMALLEST_LIMIT: Final = 128 * 1024
+"""A lower limit counts as this one, as in the real server: nobody could connect to raise it."""
+
+
+def queued_bytes(session: Session) -> int:
+    """Return what the commands between MULTI and EXEC take. O(arguments)."""
+    if not session.multi:
+        return 0
+    return sum(len(argument) + POINTER_BYTES for argv in session.multi for argument in argv)
+
+
+def memory_of(session: Session) -> int:
+    """Estimate what a session takes, buffers included. O(queued arguments)."""
+    peer = session.peer
+    entries = session.subscriptions + len(session.shard_channels) + len(session.watched)
+    if session.tracker is not None:
+        entries += len(session.tracker.prefixes)
+    argv = session.call.argv if session.blocked is not None else ()
+    return (
+        SESSION_BYTES
+        + peer.query_buffer
+        + peer.output_buffer
+        + sum(map(len, argv))
+        + queued_bytes(session)
+        + entries * SUBSCRIPTION_BYTES
+    )
+
+
+class ClientMemory:
+    """The account of all normal and subscribed clients of an engine."""
+
+    __slots__ = ("_costs", "_engine", "_total", "evicted", "limit")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._costs: dict[Session, int] = {}
+        self._total = 0
+        self.limit = 0
+        """Bytes from which on clients are closed, 0 for no limit."""
+        self.evicted = 0
+        """Clients closed since the start or CONFIG RESETSTAT."""
+
+    def configure(self, limit: int, maxmemory: int) -> None:
+        """Follow `maxmemory-clients`, in bytes or as a negative percentage of `maxmemory`."""
+        if limit < 0:
+            limit = maxmemory * -limit // 100
+        self.limit = max(limit, SMALLEST_LIMIT) if limit else 0
+        if not self.limit:
+            self._costs.clear()
+            self._total = 0
+
+    def total(self) -> int:
+        """Return what all clients take together. O(clients)."""
+        return sum(memory_of(session) for session in self._engine.sessions.values() if _counts(session))
+
+    def weigh(self, session: Session) -> None:
+        """Look at one session whose buffers grew, and close clients if all take too much. O(its queued arguments)."""
+        if self.limit and _counts(session):
+            cost = memory_of(session)
+            self._total += cost - self._costs.get(session, 0)
+            self._costs[session] = cost
+            if self._total >= self.limit:
+                self.survey()
+
+    def survey(self) -> None:
+        """Weigh every session, and close the largest clients until the others are within the limit. O(clients)."""
+        if not self.limit:
+            return
+        self._costs = {s: memory_of(s) for s in self._engine.sessions.values() if _counts(s)}
+        self._total = sum(self._costs.values())
+        if self._total >= self.limit:
+            self._evict()
+
+    def _evict(self) -> None:
+        for session in sorted(self._costs, key=self._costs.__getitem__, reverse=True):
+            if self._total < self.limit:
+                break
+            if session.no_evict or session.peer.descriptor < 0:
+                continue  # what is in this process has nothing to close
+            logger.info("Evicting client: id=%d addr=%s", session.id, session.peer.address)
+            self.evicted += 1
+            self.forget(session)
+            session.close()
+
+    def forget(self, session: Session) -> None:
+        """Take a session that ends out of the account."""
+        self._total -= self._costs.pop(session, 0)
+
+
+def _counts(session: Session) -> bool:
+    return session.kind in ("normal", "pubsub") and not session.interrupt & CLOSE
