@@ -4,7 +4,7 @@ What lives here: options, times to live, what is propagated. What must not: the 
 :mod:`kvcore.rdb`'s. The rule: a payload is read in full before anything in the keyspace changes, so that a bad one
 changes nothing.
 
-MIGRATE, which sends such payloads to another server, is not here: the engine opens no socket.
+MIGRATE, which sends such payloads to another server, is in :mod:`kvcore.commands.migrating`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def restore(call: Call, key: bytes, ttl: bytes, data: bytes, *options: bytes) ->
     at_ms = integer(ttl)
     if at_ms < 0:
         raise CommandError(errors.INVALID_TTL)
-    if not payload.is_sealed(data):
+    if not payload.is_sealed(data, call.engine.skip_checksums):
         raise CommandError(errors.DUMP_FOOTER)
     try:
         value = payload.load(data, call.engine.limits, _is_sanitizing(call))
@@ -118,12 +118,13 @@ def restore(call: Call, key: bytes, ttl: bytes, data: bytes, *options: bytes) ->
         if at_ms > _INT64_MAX:
             at_ms -= 1 << 64  # as it overflows in the real server: long ago
     deleted = wanted.replace and db.remove(key)
-    if at_ms and at_ms <= call.now_ms():
+    if at_ms and call.is_past(at_ms):
         if deleted:
             call.changed(key, "del", GENERIC)
             call.propagate(b"DEL", key)
         return OK
     db.put(key, value)
+    db.follow_members(key)
     if at_ms:
         db.set_expiry(key, at_ms)
         if not wanted.absolute:
@@ -147,7 +148,8 @@ def _restore_usage(db: Database, key: bytes, wanted: _Options) -> None:
 
 def _is_sanitizing(call: Call) -> bool:
     """Say whether payloads are looked at down to the last entry: always, or those of clients."""
-    return call.engine.config.string("sanitize-dump-payload") != "no"
+    mode = call.engine.config.string("sanitize-dump-payload")
+    return mode == "yes" or (mode == "clients" and call.session.account.sanitize is not False)
 
 
 @command(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import pack, unpack_from
 from typing import Final
 
-from kvcore.errors import RdbError
+from kvcore.errors import RdbEmptyError, RdbError
 
 HEADER: Final = 8
 _CODES: Final = {2: "<%dh", 4: "<%di", 8: "<%dq"}
@@ -38,7 +38,7 @@ def decode(data: bytes, deep: bool) -> list[int]:
     if HEADER + width * count != len(data):
         raise RdbError("intset has another size than it says", 4)
     if not count:
-        raise RdbError("intset is empty", 4)
+        raise RdbEmptyError("intset is empty", 4)
     numbers = list(unpack_from(code % count, data, HEADER))
     if deep:
         for index in range(1, count):

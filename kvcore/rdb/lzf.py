@@ -19,6 +19,7 @@ _MAX_LITERALS: Final = 32
 _MAX_DISTANCE: Final = 8192
 _MAX_MATCH: Final = 264
 _UNROLLED: Final = 16
+_SHORT: Final = 12
 _SAVED: Final = 4
 """Compressing must save this many bytes, or it is not done."""
 
@@ -97,9 +98,14 @@ def _match_length(data: bytes, match: int, position: int) -> int:
     limit = min(len(data) - position - 2, _MAX_MATCH)
     # It compares sixteen bytes before it looks at the limit again.
     most = max(limit, 3 + _UNROLLED) if limit > _UNROLLED else max(limit, 3)
-    for length in range(3, most):
+    short = min(most, _SHORT)  # most matches are
+    for length in range(3, short):
         if data[match + length] != data[position + length]:
             return length
+    here = int.from_bytes(data[match + short : match + most], "little")
+    different = here ^ int.from_bytes(data[position + short : position + most], "little")
+    if different:
+        return short + ((different & -different).bit_length() - 1 >> 3)
     return most
 
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from kvcore.datatypes.deadlines import Deadlines
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
-from kvcore.datatypes.set import Set
+from kvcore.datatypes.numbers import parse_int
+from kvcore.datatypes.set import Set, made_of
 from kvcore.datatypes.sorted_set import SortedSet, ordered
-from kvcore.errors import RdbError
+from kvcore.errors import RdbEmptyError, RdbError
 from kvcore.rdb import intset, listpack, stream, types, ziplist, zipmap
 from kvcore.rdb.source import Source, parse_prefix
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _PLAIN: Final = 1
 _PACKED: Final = 2
 _ANY_SIZE: Final = 1 << 62
+_NEVER: Final = -1
 
 
 class Thresholds(Protocol):
@@ -93,13 +96,8 @@ def _quicklist_2(source: Source, _limits: Thresholds, deep: bool) -> Value:
 
 def _set(source: Source, limits: Thresholds, _deep: bool) -> Value:
     count = source.count()
-    result = Set()
-    if count > limits.intset_entries:
-        result.convert()
-    for _ in range(count):
-        if not result.add(source.string(), limits.intset_entries):
-            raise RdbError("set has a member twice", source.position)
-    return result
+    string = source.string
+    return _set_of(source, [string() for _ in range(count)], limits)
 
 
 def _set_intset(source: Source, limits: Thresholds, deep: bool) -> Value:
@@ -117,13 +115,10 @@ def _set_listpack(source: Source, limits: Thresholds, deep: bool) -> Value:
 
 
 def _set_of(source: Source, members: list[bytes], limits: Thresholds) -> Set:
-    result = Set()
-    if len(members) > limits.intset_entries:
-        result.convert()
-    for member in members:
-        if not result.add(member, limits.intset_entries):
-            raise RdbError("set has a member twice", source.position)
-    return result
+    unique = dict.fromkeys(members, True)
+    if len(unique) != len(members):
+        raise RdbError("set has a member twice", source.position)
+    return made_of(unique, limits.intset_entries)
 
 
 # Hashes
@@ -131,14 +126,8 @@ def _set_of(source: Source, members: list[bytes], limits: Thresholds) -> Set:
 
 def _hash(source: Source, limits: Thresholds, _deep: bool) -> Value:
     count = source.count()
-    result = Hash()
-    if count > limits.hash_entries:
-        result.convert()
-    for _ in range(count):
-        field = source.string()
-        if not result.put(field, source.string(), limits.hash_entries, limits.hash_value):
-            raise RdbError("hash has a field twice", source.position)
-    return result
+    string = source.string
+    return _hash_of(source, [string() for _ in range(2 * count)], limits, limits.hash_value)
 
 
 def _hash_zipmap(source: Source, limits: Thresholds, _deep: bool) -> Value:
@@ -156,14 +145,76 @@ def _hash_listpack(source: Source, limits: Thresholds, deep: bool) -> Value:
 
 def _hash_of(source: Source, texts: list[bytes], limits: Thresholds, max_value: int) -> Hash:
     texts = _pairs(source, texts)
+    fields = dict(zip(texts[::2], texts[1::2], strict=True))
+    if len(fields) * 2 != len(texts):
+        raise RdbError("hash has a field twice", source.position)
     result = Hash()
-    if len(texts) // 2 > limits.hash_entries:
+    result.fields = fields
+    if len(fields) > limits.hash_entries or (max_value != _ANY_SIZE and max(map(len, texts)) > max_value):
         result.convert()
+    return result
+
+
+def _hash_2(source: Source, limits: Thresholds, _deep: bool) -> Value:
+    count = source.count()
+    result = Hash()
+    if count > limits.hash_entries:
+        result.convert()
+    deadlines = Deadlines()
+    for _ in range(count):
+        field = source.string()
+        _put_field(source, limits, result, field, source.string())
+        at_ms = source.signed()
+        if at_ms != _NEVER:
+            deadlines.put(field, at_ms)
+    return _with_times(result, deadlines)
+
+
+def _hash_metadata(source: Source, limits: Thresholds, _deep: bool) -> Value:
+    first_ms = source.signed()
+    count = source.count()
+    result = Hash()
+    if count > limits.hash_entries:
+        result.convert()
+    deadlines = Deadlines()
+    for _ in range(count):
+        beyond = source.length()  # 1 is the first time itself; 0 is none
+        field = source.string()
+        _put_field(source, limits, result, field, source.string())
+        if beyond:
+            deadlines.put(field, first_ms + beyond - 1)
+    return _with_times(result, deadlines)
+
+
+def _hash_listpack_ex(source: Source, limits: Thresholds, deep: bool) -> Value:
+    source.signed()  # the first time; each stands beside its field as well
+    texts = _not_empty(source, _unpack_listpack(source, deep))
+    if len(texts) % 3:
+        raise RdbError("the collection lacks a part of a field", source.position)
+    result = Hash()
+    if len(texts) // 3 > limits.hash_entries:
+        result.convert()
+    deadlines = Deadlines()
     words = iter(texts)
     for field in words:
-        if not result.put(field, next(words), limits.hash_entries, max_value):
+        if not result.put(field, next(words), limits.hash_entries, _ANY_SIZE):
             raise RdbError("hash has a field twice", source.position)
-    return result
+        at_ms = parse_int(next(words))
+        if at_ms is None:
+            raise RdbError("time to live is no integer", source.position)
+        if at_ms:
+            deadlines.put(field, at_ms)
+    return _with_times(result, deadlines)
+
+
+def _put_field(source: Source, limits: Thresholds, fields: Hash, field: bytes, value: bytes) -> None:
+    if not fields.put(field, value, limits.hash_entries, limits.hash_value):
+        raise RdbError("hash has a field twice", source.position)
+
+
+def _with_times(fields: Hash, deadlines: Deadlines) -> Hash:
+    fields.expires = deadlines if len(deadlines) else None
+    return fields
 
 
 # Sorted sets
@@ -233,8 +284,9 @@ def _stream_3(source: Source, _limits: Thresholds, deep: bool) -> Value:
 
 def _unpack(source: Source, decode: Callable[[bytes], list[bytes]]) -> list[bytes]:
     start = source.position
+    blob = source.blob()
     try:
-        return decode(source.blob())
+        return decode(blob)
     except RdbError as error:
         raise _inside(error, start) from None
 
@@ -249,19 +301,20 @@ def _unpack_listpack(source: Source, deep: bool) -> list[bytes]:
 
 
 def _inside(error: RdbError, start: int) -> RdbError:
-    return RdbError(f"{error.reason} at its own byte {error.offset}", start)
+    kind = RdbEmptyError if isinstance(error, RdbEmptyError) else RdbError
+    return kind(f"{error.reason} at its own byte {error.offset}", start)
 
 
 def _not_empty(source: Source, texts: list[bytes]) -> list[bytes]:
     if not texts:
-        raise RdbError("the collection is empty", source.position)
+        raise RdbEmptyError("the collection is empty", source.position)
     return texts
 
 
 def _pairs(source: Source, texts: list[bytes]) -> list[bytes]:
-    if not texts or len(texts) % 2:
-        raise RdbError("the collection is empty or lacks half a pair", source.position)
-    return texts
+    if len(texts) % 2:
+        raise RdbError("the collection lacks half a pair", source.position)
+    return _not_empty(source, texts)
 
 
 READERS: Final[dict[int, Reader]] = {
@@ -284,5 +337,8 @@ READERS: Final[dict[int, Reader]] = {
     types.STREAM_LISTPACKS_2: _stream_2,
     types.SET_LISTPACK: _set_listpack,
     types.STREAM_LISTPACKS_3: _stream_3,
+    types.HASH_2: _hash_2,
+    types.HASH_METADATA: _hash_metadata,
+    types.HASH_LISTPACK_EX: _hash_listpack_ex,
 }
 """The reader of each type byte."""

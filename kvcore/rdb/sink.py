@@ -20,6 +20,9 @@ _COMPRESS_ABOVE: Final = 20
 COMPRESS_MAX: Final = 1 << 20
 """Longer strings stay as they are, unlike in the real server: compressing takes 0.1 s for each of these."""
 
+QUICK_MAX: Final = 1 << 14
+"""The same limit where a minimum is given, which is where nobody may wait for long: 2 ms."""
+
 _ZERO: Final = 48
 _NINE: Final = 57  # the last of the digits; the minus sign sorts below them
 _LENGTHS: Final = tuple(bytes((length,)) for length in range(64))
@@ -39,22 +42,26 @@ def length(value: int) -> bytes:
     return b"\x81" + value.to_bytes(8, "big")
 
 
-def string(text: bytes, compress: bool) -> bytes:
-    """Return a string in its shortest form; ``compress`` allows LZF. O(bytes)."""
+def string(text: bytes, compress: int) -> bytes:
+    """Return a string in its shortest form. O(bytes).
+
+    ``compress`` 0 leaves out LZF; 1 (True) compresses what the real server compresses, a larger number only strings of
+    at least so many bytes and of :data:`QUICK_MAX` at most.
+    """
     size = len(text)
     if size <= _INTEGER_MAX:
         if size and text[0] <= _NINE:
             short = _integer(text)
             if short is not None:
                 return short
-    elif compress and _COMPRESS_ABOVE < size <= COMPRESS_MAX:
+    elif compress and _COMPRESS_ABOVE < size >= compress and size <= (COMPRESS_MAX if compress == 1 else QUICK_MAX):
         packed = lzf.compress(text)
         if packed is not None:
             return b"\xc3" + length(len(packed)) + length(size) + packed
     return length(size) + text
 
 
-def strings(texts: Iterable[bytes], compress: bool) -> bytes:
+def strings(texts: Iterable[bytes], compress: int) -> bytes:
     """Return many strings one after the other. O(bytes)."""
     parts: list[bytes] = []
     for text in texts:

@@ -13,7 +13,7 @@ from struct import unpack_from
 from typing import Final
 
 from kvcore.datatypes.numbers import read_double
-from kvcore.errors import RdbError
+from kvcore.errors import RdbEmptyError, RdbError, RdbShortError
 from kvcore.rdb import lzf
 
 _NUMBER: Final = re.compile(
@@ -41,7 +41,7 @@ class Source:
         """Read one byte. O(1)."""
         position = self.position
         if position >= len(self.data):
-            raise RdbError("the data ends", position)
+            raise RdbShortError("the data ends", position, 1)
         self.position = position + 1
         return self.data[position]
 
@@ -50,7 +50,8 @@ class Source:
         position = self.position
         stop = position + count
         if stop > len(self.data):
-            raise RdbError(f"{count} bytes are wanted and {len(self.data) - position} are left", position)
+            left = len(self.data) - position
+            raise RdbShortError(f"{count} bytes are wanted and {left} are left", position, count - left)
         self.position = stop
         return self.data[position:stop]
 
@@ -92,7 +93,7 @@ class Source:
         """Read a count that must not be 0. O(1)."""
         value = self.length()
         if not value:
-            raise RdbError("the collection is empty", self.position)
+            raise RdbEmptyError("the collection is empty", self.position)
         return value
 
     def string(self) -> bytes:
@@ -100,12 +101,13 @@ class Source:
         start = self.position
         data = self.data
         if start >= len(data):
-            raise RdbError("the data ends", start)
+            raise RdbShortError("the data ends", start, 1)
         head = data[start]
         if head < 0x40:  # the usual one
             stop = start + 1 + head
             if stop > len(data):
-                raise RdbError(f"{head} bytes are wanted and {len(data) - start - 1} are left", start + 1)
+                left = len(data) - start - 1
+                raise RdbShortError(f"{head} bytes are wanted and {left} are left", start + 1, head - left)
             self.position = stop
             return data[start + 1 : stop]
         if head < 0xC0:
@@ -118,14 +120,19 @@ class Source:
         packed = self.length()
         size = self.length()
         begin = self.position
+        compressed = self.take(packed)
         try:
-            return lzf.decompress(self.take(packed), size)
+            return lzf.decompress(compressed, size)
         except RdbError as error:
             raise RdbError(error.reason, begin + error.offset) from None
 
     def blob(self) -> bytes:
         """Read a string that carries an encoding of its own. O(bytes)."""
         return self.string()
+
+    def signed(self) -> int:
+        """Read a signed number of eight bytes: a time in milliseconds. O(1)."""
+        return int.from_bytes(self.take(8), "little", signed=True)
 
     def binary_double(self) -> float:
         """Read a double as eight bytes. O(1)."""
@@ -145,6 +152,11 @@ class Source:
 
 def parse_prefix(text: bytes) -> float | None:
     """Return the number that ``text`` begins with, as C's ``strtod`` reads it; None if it begins with none."""
+    if b"_" not in text:  # Python takes it for part of a number
+        try:
+            return float(text)
+        except ValueError:
+            pass  # no number, or one with something behind it, or in another base
     found = _NUMBER.match(text)
     if found is None:
         return None

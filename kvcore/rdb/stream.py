@@ -31,19 +31,30 @@ _ID_BYTES: Final = 16
 # Writing
 
 
-def write(stream: Stream, compress: bool) -> bytes:
-    """Return the payload of type 19. O(bytes)."""
+def write(stream: Stream, compress: int, kind: int = types.STREAM_LISTPACKS_2) -> bytes:
+    """Return the payload of type 19, or of 15. O(bytes)."""
     parts = [sink.length(len(stream.nodes))]
-    for base, node in stream.nodes.items():
-        parts.append(sink.string(base.to_bytes(_ID_BYTES, "big"), compress))
-        parts.append(sink.string(listpack.wrap(_entries_of(node)), compress))
-    parts.append(sink.length(stream.length))
-    parts += map(_id, (stream.last_id, stream.first_id, stream.max_deleted_id))
-    parts.append(sink.length(stream.entries_added & SEQUENCE_MAX))
+    parts += [write_node(node, compress) for node in stream.nodes.values()]
+    parts.append(write_tail(stream, compress, kind))
+    return b"".join(parts)
+
+
+def write_node(node: Node, compress: int) -> bytes:
+    """Return a node: its id and its entries. O(bytes)."""
+    name = sink.string(node.base_id.to_bytes(_ID_BYTES, "big"), 0)
+    return name + sink.string(listpack.wrap(_entries_of(node)), compress)
+
+
+def write_tail(stream: Stream, compress: int, kind: int = types.STREAM_LISTPACKS_2) -> bytes:
+    """Return what follows the nodes: counters and groups. O(pending entries)."""
+    parts = [sink.length(stream.length), _id(stream.last_id)]
+    if kind != types.STREAM_LISTPACKS:
+        parts += [_id(stream.first_id), _id(stream.max_deleted_id)]
+        parts.append(sink.length(stream.entries_added & SEQUENCE_MAX))
     parts.append(sink.length(len(stream.groups)))
     for name, group in stream.groups_in_order():
         parts.append(sink.string(name, compress))
-        _write_group(parts, group, compress)
+        _write_group(parts, group, compress, kind)
     return b"".join(parts)
 
 
@@ -81,9 +92,10 @@ def _id(number: int) -> bytes:
     return sink.length(number >> 64) + sink.length(number & SEQUENCE_MAX)
 
 
-def _write_group(parts: list[bytes], group: ConsumerGroup, compress: bool) -> None:
+def _write_group(parts: list[bytes], group: ConsumerGroup, compress: int, kind: int) -> None:
     parts.append(_id(group.last_id))
-    parts.append(sink.length(group.entries_read & SEQUENCE_MAX))
+    if kind != types.STREAM_LISTPACKS:
+        parts.append(sink.length(group.entries_read & SEQUENCE_MAX))
     parts.append(sink.length(len(group.pending)))
     for number, pending in group.pending.items():
         parts.append(number.to_bytes(_ID_BYTES, "big"))

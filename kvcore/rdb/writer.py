@@ -38,20 +38,20 @@ Written = tuple[int, bytes]
 """Type byte and payload."""
 
 
-def serialize(value: object, list_size: int, compress: bool) -> Written:
+def serialize(value: object, list_size: int, compress: int) -> Written:
     """Return the RDB type of ``value`` and its payload. O(bytes).
 
-    ``list_size`` is list-max-listpack-size, ``compress`` is rdbcompression.
+    ``list_size`` is list-max-listpack-size, ``compress`` is that of :func:`kvcore.rdb.sink.string`.
     """
     return WRITERS[type(value)](value, list_size, compress)
 
 
-def _string(value: object, _list_size: int, compress: bool) -> Written:
+def _string(value: object, _list_size: int, compress: int) -> Written:
     assert isinstance(value, bytes | bytearray)
     return types.STRING, sink.string(bytes(value), compress)
 
 
-def _list(value: object, list_size: int, compress: bool) -> Written:
+def _list(value: object, list_size: int, compress: int) -> Written:
     assert isinstance(value, List)
     nodes = quicklist_nodes(value.items, list_size)
     parts = [sink.length(len(nodes))]
@@ -87,14 +87,14 @@ def quicklist_nodes(values: Iterable[bytes], fill: int, large: int = LARGE) -> l
     return nodes
 
 
-def _set(value: object, _list_size: int, compress: bool) -> Written:
+def _set(value: object, _list_size: int, compress: int) -> Written:
     assert isinstance(value, Set)
     if value.encoding == "intset":
         return types.SET_INTSET, sink.string(intset.encode([int(member) for member in value]), compress)
     return types.SET, sink.length(len(value)) + sink.strings(value, compress)
 
 
-def _hash(value: object, _list_size: int, compress: bool) -> Written:
+def _hash(value: object, _list_size: int, compress: int) -> Written:
     assert isinstance(value, Hash)
     flat = [text for pair in value.items() for text in pair]
     if value.encoding == "listpack":
@@ -104,7 +104,7 @@ def _hash(value: object, _list_size: int, compress: bool) -> Written:
     return types.HASH, sink.length(len(value)) + sink.strings(flat, compress)
 
 
-def _sorted_set(value: object, _list_size: int, compress: bool) -> Written:
+def _sorted_set(value: object, _list_size: int, compress: int) -> Written:
     assert isinstance(value, SortedSet)
     if value.encoding == "listpack":
         entries: list[bytes] = []
@@ -127,12 +127,12 @@ def _score_entry(score: float) -> bytes:
     return listpack.encode_entry(format_double(score))
 
 
-def _stream(value: object, _list_size: int, compress: bool) -> Written:
+def _stream(value: object, _list_size: int, compress: int) -> Written:
     assert isinstance(value, Stream)
     return types.STREAM_LISTPACKS_2, stream.write(value, compress)
 
 
-WRITERS: Final[dict[type, Callable[[object, int, bool], Written]]] = {
+WRITERS: Final[dict[type, Callable[[object, int, int], Written]]] = {
     bytes: _string,
     bytearray: _string,
     List: _list,

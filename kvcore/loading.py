@@ -1,0 +1,169 @@
+"""From an RDB file's records to keys: what of them is taken, and what is only counted.
+
+Here: expired keys, duplicates, members' times, access stamps, what the header tells. Not here: bytes
+(:mod:`kvcore.rdb.file_reader`), files. The rule: a loader fills the databases it was given and announces nothing;
+whoever uses it sees to it that nobody reads them before the end, or never if an error came.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kvcore.datatypes.deadlines import Perishable
+from kvcore.datatypes.table import Table
+from kvcore.errors import CommandError, RdbError
+
+if TYPE_CHECKING:
+    from kvcore.keyspace import Database, Value
+
+logger = logging.getLogger("kvcore.rdb")
+
+_EMPTY_LOGGED_MAX: Final = 10
+_MEBIBYTE: Final = 1 << 20
+
+
+class Loader:
+    """Puts the keys of a file into databases."""
+
+    __slots__ = (
+        "_add_function",
+        "_container",
+        "_databases",
+        "_due_ms",
+        "_now_ms",
+        "_owner",
+        "_uses",
+        "aux",
+        "empty",
+        "expired",
+        "loaded",
+    )
+
+    def __init__(
+        self,
+        databases: Sequence[Database],
+        now_ms: int,
+        add_function: Callable[[bytes], None],
+        *,
+        keep_expired: bool = False,
+        keep_uses: bool = False,
+    ) -> None:
+        """``keep_expired`` takes keys whose time is past: the commands behind a base file may yet refer to them.
+
+        ``keep_uses`` is for databases that keep none, whose contents will be moved (:meth:`move`).
+        """
+        self._databases = databases
+        self._now_ms = now_ms
+        self._due_ms = -(1 << 63) if keep_expired else now_ms
+        self._add_function = add_function
+        self._owner: Database | None = None
+        self._container: tuple[bytes, Perishable] | None = None
+        self._uses: dict[tuple[int, bytes], tuple[int, int]] | None = {} if keep_uses else None
+        self.aux: dict[bytes, bytes] = {}
+        """What the file tells of itself."""
+        self.loaded = 0
+        self.expired = 0
+        """Keys left out because their time was past."""
+        self.empty = 0
+
+    def add(
+        self, index: int, key: bytes, value: Value, at_ms: int | None, idle_s: int, frequency: int, offset: int
+    ) -> None:
+        """Take a key; raises RdbError if it is there already. O(1)."""
+        self._container = None
+        db = self._databases[index]
+        if type(value) is bytes and at_ms is None and idle_s < 0 > frequency and not (db.hooked or db.waiters):
+            # What most of loading is.
+            if not Table.put(db, key, value):
+                raise RdbError(f"Internal error in RDB reading: key '{_shown(key)}' is there twice", offset)
+            self.loaded += 1
+            return
+        if at_ms is not None and at_ms <= self._due_ms:
+            self.expired += 1
+            return
+        # Nobody waits for keys of a data set that is being loaded; and most of loading would be spent finding out.
+        new = db.store(key, value) if db.hooked or db.waiters or db.notify_mask else Table.put(db, key, value)
+        if not new:
+            raise RdbError(f"Internal error in RDB reading: key '{_shown(key)}' is there twice", offset)
+        if at_ms is not None:
+            db.set_expiry(key, at_ms)
+        if isinstance(value, Perishable):
+            self._container = key, value
+            self._owner = db
+            if value.expires is not None:
+                db.follow_members(key)
+        if idle_s >= 0 or frequency >= 0:
+            if self._uses is not None:
+                self._uses[index, key] = idle_s, frequency
+            else:
+                _set_use(db, key, idle_s, frequency)
+        self.loaded += 1
+
+    def expire_member(self, member: bytes, at_ms: int) -> None:
+        """Let a member of the last container expire; ignored where there is none. O(log n)."""
+        if self._container is not None and self._owner is not None:
+            key, container = self._container
+            if member in container:  # type: ignore[operator]
+                self._owner.set_member_expiry(key, container, member, at_ms)
+
+    def skip(self, index: int, key: bytes) -> None:
+        """Log a key without a value, the first few of them."""
+        self._container = None
+        self.empty += 1
+        if self.empty <= _EMPTY_LOGGED_MAX:
+            logger.info("rdbLoadObject skipping empty key: %s (db %d)", _shown(key), index)
+        if self.empty == _EMPTY_LOGGED_MAX:
+            logger.info("Too many empty keys, further ones are not logged")
+
+    def note(self, name: bytes, text: bytes) -> None:
+        """Keep what the file tells of itself, and log it as the real server does."""
+        if name.startswith(b"%"):
+            logger.info("RDB '%s': %s", _shown(name), _shown(text))
+        elif name == b"redis-ver":
+            logger.info("Loading RDB produced by version %s", _shown(text))
+        elif name == b"ctime" and text.isdigit():
+            logger.info("RDB age %d seconds", max(0, self._now_ms // 1000 - int(text)))
+        elif name == b"used-mem" and text.isdigit():
+            logger.info("RDB memory usage when created %.2f Mb", int(text) / _MEBIBYTE)
+        if len(self.aux) < 64:
+            self.aux[name] = text
+
+    def move(self, loaded: Database, db: Database) -> None:
+        """Move all keys of a database that was loaded to ``db``, in place of those with the same names. O(keys)."""
+        for key, value in loaded.items():
+            db.put(key, value)
+            at_ms = loaded.expiry(key)
+            if at_ms is not None:
+                db.set_expiry(key, at_ms)
+            db.follow_members(key)
+            use = None if self._uses is None else self._uses.get((loaded.index, key))
+            if use is not None:
+                _set_use(db, key, *use)
+
+    def sizes(self, index: int, keys: int, expires: int) -> None:
+        """Ignore the hint: tables grow without a pause."""
+
+    def function(self, source: bytes, offset: int) -> None:
+        """Take a function library; raises RdbError if it does not load."""
+        try:
+            self._add_function(source)
+        except CommandError as error:
+            raise RdbError(f"Failed loading a function library: {error}", offset) from error
+
+
+def _shown(text: bytes) -> str:
+    return text[:128].decode("utf-8", "surrogateescape")
+
+
+def _set_use(db: Database, key: bytes, idle_s: int, frequency: int) -> None:
+    """Set how long the key was idle or how often it was used, whichever of them the policy goes by."""
+    usage = db.usage
+    if usage is None or usage.access is None:
+        return
+    if usage.clock.lfu:
+        if frequency >= 0:
+            usage.set_stamp(key, usage.clock.with_frequency(frequency))
+    elif idle_s >= 0:
+        usage.set_stamp(key, usage.clock.with_idle_time(idle_s))

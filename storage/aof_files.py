@@ -1,0 +1,228 @@
+"""The files of the append-only file on disk: finding, loading, and replacing the manifest.
+
+What lives here: the directory, Redis 7's manifest, older single files, what a crash left of the last increment. What
+must not: when to write (:mod:`kvcore.storage.aof_writer`) and when to rewrite (:mod:`kvcore.storage.aof`). The rule:
+the manifest on disk always names files that are whole, but for the last increment's end.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+from kvcore.config import Config
+from kvcore.engine import Engine
+from kvcore.errors import AofError
+from kvcore.latency import NEVER_NS
+from kvcore.loading import Loader
+from kvcore.rdb.file_reader import FileReader
+from kvcore.storage.aof_manifest import BASE, AofFile, Manifest, parse
+from kvcore.storage.aof_reader import AofReader
+from kvcore.storage.aof_replay import Replay
+from kvcore.storage.files import File, Files, write_all
+
+logger = logging.getLogger("kvcore.storage")
+
+_READ_BYTES: Final = 1 << 20
+_RDB_MARK: Final = b"REDIS"
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of how many were loaded."""
+
+
+class AofFiles:
+    """The directory of one append-only file."""
+
+    __slots__ = ("_config", "_files", "manifest")
+
+    def __init__(self, config: Config, files: Files) -> None:
+        self._config = config
+        self._files = files
+        self.manifest = Manifest()
+        """As it is on disk."""
+
+    @property
+    def prefix(self) -> str:
+        """`appendfilename`: what the files' names begin with."""
+        return self._config.string("appendfilename")
+
+    @property
+    def directory(self) -> str:
+        """Where the files are."""
+        return os.path.join(self._config.string("dir"), self._config.string("appenddirname"))
+
+    def path(self, name: str) -> str:
+        """Return the path of a file in the directory."""
+        return os.path.join(self.directory, name)
+
+    # The manifest
+
+    def read_manifest(self, *, upgrade: bool = True) -> bool:
+        """Read the manifest, bringing an older single file under one; False if there is nothing. Raises AofError."""
+        if upgrade:
+            self._upgrade()
+        path = self.path(f"{self.prefix}.manifest")
+        if not self._files.exists(path):
+            self.manifest = Manifest()
+            return False
+        self.manifest = parse(self._read(path).decode("utf-8", "surrogateescape"))
+        for file in self.manifest.files:
+            if not self._files.exists(self.path(file.name)):
+                raise AofError(f"The AOF file {file.name} doesn't exist")
+        return bool(self.manifest.files)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest on disk, and wait until that is safe. Raises OSError and leaves the old one."""
+        self._files.make_directory(self.directory)
+        temporary = self.path(f"temp-{self.prefix}.manifest")
+        file = self._files.create(temporary)
+        try:
+            write_all(file, manifest.text().encode("utf-8", "surrogateescape"))
+            file.sync()
+        finally:
+            file.close()
+        self._files.rename(temporary, self.path(f"{self.prefix}.manifest"))
+        self._files.sync_directory(self.directory)
+        self.manifest = manifest
+
+    def remove_history(self) -> None:
+        """Delete the files that only wait for it, unless `aof-disable-auto-gc` keeps them. Raises OSError."""
+        if not self.manifest.history or self._config.flag("aof-disable-auto-gc"):
+            return
+        for file in self.manifest.history:
+            self._files.remove(self.path(file.name))
+        self.write_manifest(self.manifest.without_history())
+
+    def _upgrade(self) -> None:
+        """Bring the single file of Redis 6 and older into the directory, as the base."""
+        old = os.path.join(self._config.string("dir"), self.prefix)
+        if not self._files.exists(old):
+            return
+        manifest = self.path(f"{self.prefix}.manifest")
+        if self._files.exists(manifest):
+            # A crash between the manifest and the move left it so.
+            names = [file.name for file in parse(self._read(manifest).decode("utf-8", "surrogateescape")).files]
+            if names != [self.prefix] or self._files.exists(self.path(self.prefix)):
+                return
+        logger.info("Successfully migrated an old-style AOF into the AOF directory")
+        self.write_manifest(Manifest(base=AofFile(self.prefix, 1, BASE), base_sequence=1))
+        self._files.rename(old, self.path(self.prefix))
+        self._files.sync_directory(self.directory)
+
+    def _read(self, path: str) -> bytes:
+        file = self._files.open(path)
+        try:
+            return file.read(max(file.size(), 1))
+        finally:
+            file.close()
+
+    # Loading
+
+    def load(self, engine: Engine, progress: Progress | None = None, *, cut: bool = True) -> int:
+        """Load base and increments into an engine nobody uses yet; return their bytes. Raises AofError, OSError.
+
+        What a crash left of the last command is cut off the file, unless ``cut`` says that files stay as they are.
+        After an error the engine holds part of the data, and must not be used.
+        """
+        begun = time.perf_counter()
+        total = 0
+        collecting = gc.isenabled()
+        gc.disable()  # it would look at every container, again and again, and find nothing
+        # What was accepted once is not refused or evicted now; and no time to live had ended when the commands ran.
+        gate, engine.gate = engine.gate, 0
+        engine.keyspace.replaying = True
+        slow_ns, engine.slow_ns = engine.slow_ns, NEVER_NS
+        engine.watch_some()
+        try:
+            files = self.manifest.files
+            for file in files:
+                total += self._load_file(engine, file, last=file is files[-1], progress=progress, cut=cut)
+        finally:
+            engine.keyspace.replaying = False
+            engine.gate = gate
+            engine.slow_ns = slow_ns
+            engine.watch_some()
+            engine.reset_statistics()  # nobody asked for what was replayed
+            if collecting:
+                gc.enable()
+        engine.statistics.dirty = 0
+        logger.info("DB loaded from append only file: %.3f seconds", time.perf_counter() - begun)
+        return total
+
+    def _load_file(self, engine: Engine, file: AofFile, *, last: bool, progress: Progress | None, cut: bool) -> int:
+        begun = time.perf_counter()
+        source = self._files.open(self.path(file.name))
+        replay: Replay | None = None
+        try:
+            size = source.size()
+            first = source.read(_READ_BYTES)
+            start = 0
+            if first.startswith(_RDB_MARK):
+                first, start = self._load_rdb(engine, source, first, size, file.name)
+            reader = AofReader(start)
+            replay = Replay(engine, file.name, start)
+            data = first
+            while data:
+                replay.run(reader.feed(data))
+                if progress is not None:
+                    progress(reader.offset, size)
+                data = source.read(_READ_BYTES)
+            while found := reader.feed(b"", last=True):
+                replay.run(found)
+            whole = not reader.pending and not replay.in_transaction
+        finally:
+            source.close()
+            if replay is not None:
+                replay.close()
+        if not whole:
+            self._cut(file, replay, last=last, really=cut)
+            size = replay.offset
+        kind = "base" if file.kind == BASE else "incr"
+        logger.info("DB loaded from %s file %s: %.3f seconds", kind, file.name, time.perf_counter() - begun)
+        return size
+
+    def _load_rdb(self, engine: Engine, source: File, first: bytes, size: int, name: str) -> tuple[bytes, int]:
+        """Load the snapshot that a file begins with; return the bytes read beyond it, and where they stand."""
+        loader = Loader(engine.keyspace.databases, engine.now_ms(), engine.libraries.load, keep_expired=True)
+        reader = FileReader(
+            loader,
+            engine.limits,
+            deep=self._config.string("sanitize-dump-payload") == "yes",
+            verify=self._config.flag("rdbchecksum"),
+            databases=len(engine.keyspace.databases),
+            size=size,
+        )
+        data = first
+        while not reader.done and data:
+            reader.feed(data)
+            data = b"" if reader.done else source.read(_READ_BYTES)
+        reader.finish()
+        logger.info("Reading RDB base file %s on AOF loading: %d keys", name, loader.loaded)
+        return reader.tail, reader.position
+
+    def _cut(self, file: AofFile, replay: Replay, *, last: bool, really: bool) -> None:
+        """Cut off what a crash left of the last command, if that is allowed."""
+        path = self.path(file.name)
+        if not self._config.flag("aof-load-truncated"):
+            raise AofError(
+                f"Unexpected end of file reading the append only file {file.name} at offset {replay.offset}. You can: "
+                f"1) Make a backup of your AOF file, then use 'kvcore check-aof --fix {path}'. "
+                f"2) Set the 'aof-load-truncated' configuration option to yes and restart the server."
+            )
+        if replay.in_transaction:
+            logger.warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", file.name)
+        logger.warning("!!! Warning: short read while loading the AOF file %s!!!", file.name)
+        logger.warning("AOF loaded anyway because aof-load-truncated is enabled: cut at offset %d", replay.offset)
+        if really:
+            target = self._files.append(path)
+            try:
+                target.truncate(replay.offset)
+                target.sync()
+            finally:
+                target.close()
+        if not last:
+            raise AofError("Fatal error: the truncated file is not the last file")

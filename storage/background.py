@@ -1,0 +1,313 @@
+"""Snapshots in the background: one at a time, in slices on the engine's side, written by a thread on the other.
+
+Here: the bounded way from the walk to the file, pace, ending well or badly. Not here: which file and which format
+(:mod:`kvcore.storage.snapshots`, the append only file), or when to begin. The rule: the engine's side never waits for
+the disk; it stops walking while too much is on its way. Files are touched by the writer only, the engine by its side
+only; what both look at is a queue and a few flags that are set once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final
+
+from kvcore.engine import Engine
+from kvcore.rdb.file_writer import Checksum
+from kvcore.snapshot import Format, Snapshot
+from kvcore.storage.files import File, Files, write_all
+
+logger = logging.getLogger("kvcore.storage")
+
+SLICE_NS: Final = 1_000_000
+"""How long the engine works on a snapshot before it looks at clients again."""
+
+PAUSE_MS: Final = 2
+"""How long clients have the engine between two slices, while there are any: two thirds of its time."""
+
+_QUEUED_MAX: Final = 4 << 20
+_SYNC_BYTES: Final = 4 << 20
+_WHOLE_NS: Final = 1 << 62
+_WAIT_S: Final = 0.001
+
+
+class SnapshotFile:
+    """A file that becomes visible under its name once it is complete and on the disk.
+
+    An :class:`~kvcore.snapshot.Output`. With ``threaded`` a thread writes it; otherwise every call does its own part.
+    """
+
+    __slots__ = (
+        "_checksum",
+        "_error",
+        "_file",
+        "_files",
+        "_incremental",
+        "_on_complete",
+        "_path",
+        "_queue",
+        "_queued",
+        "_temporary",
+        "_thread",
+        "_unsynced",
+        "_written",
+        "ended",
+        "size",
+    )
+
+    def __init__(
+        self,
+        files: Files,
+        path: str,
+        temporary: str,
+        *,
+        checksum: Checksum | None,
+        incremental_sync: bool,
+        threaded: bool,
+        on_complete: Callable[[], None] | None = None,
+    ) -> None:
+        """``temporary`` is the name until the end; both are in one directory.
+
+        ``checksum`` ends the file, if given. ``on_complete`` takes the place of the last step, giving the file its
+        name, and runs where the file is written.
+        """
+        self._files = files
+        self._path = path
+        self._temporary = temporary
+        self._checksum = checksum
+        self._incremental = incremental_sync
+        self._on_complete = on_complete
+        self._file: File | None = None
+        self._error: BaseException | None = None
+        self._unsynced = 0
+        self._queued = 0  # bytes given, and
+        self._written = 0  # bytes taken out again
+        self.size = 0
+        """Bytes of the file, once it is complete."""
+        self.ended = False
+        """The file has its name, or the attempt failed and left nothing."""
+        self._queue: SimpleQueue[bytes | bool | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        if threaded:
+            self._thread = threading.Thread(target=self._run, name="kvcore-snapshot", daemon=True)
+            self._thread.start()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong, None while nothing has."""
+        return self._error
+
+    # The engine's side
+
+    def write(self, data: bytes) -> None:
+        """Take bytes that follow those before."""
+        self._queued += len(data)
+        self._give(data)
+
+    def full(self) -> bool:
+        """Say whether more is on its way than should be."""
+        return self._queued - self._written > _QUEUED_MAX
+
+    def close(self) -> None:
+        """Say that all was given."""
+        self._give(None)
+
+    def abort(self) -> None:
+        """Give up: the file is removed."""
+        self._give(False)
+
+    def join(self) -> None:
+        """Wait for the end, after :meth:`close` or :meth:`abort`."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _give(self, item: bytes | bool | None) -> None:
+        if self._thread is None:
+            if not self.ended:
+                self._take(item)
+        else:
+            self._queue.put(item)
+
+    # The writer's side
+
+    def _run(self) -> None:
+        while not self.ended:
+            self._take(self._queue.get())
+
+    def _take(self, item: bytes | bool | None) -> None:
+        try:
+            if isinstance(item, bytes):
+                if self._error is None:
+                    self._append(item)
+                self._written += len(item)
+                return
+            if item is None and self._error is None:
+                self._complete()
+            else:
+                self._remove()
+            self.ended = True
+        except Exception as error:
+            self._error = error
+            if not isinstance(item, bytes):
+                self._remove()
+                self.ended = True
+            else:
+                self._written += len(item)
+
+    def _append(self, data: bytes) -> None:
+        file = self._file
+        if file is None:
+            file = self._file = self._files.create(self._temporary)
+        if self._checksum is not None:
+            self._checksum.update(data)
+        write_all(file, data)
+        self.size += len(data)
+        self._unsynced += len(data)
+        if self._incremental and self._unsynced >= _SYNC_BYTES:
+            file.sync()
+            self._unsynced = 0
+
+    def _complete(self) -> None:
+        if self._checksum is not None:
+            self._append(self._checksum.footer())
+        file = self._file
+        assert file is not None, "a snapshot is never empty"
+        file.sync()
+        file.close()
+        if self._on_complete is not None:
+            self._on_complete()
+            return
+        self._files.rename(self._temporary, self._path)
+        slash = self._path.rpartition("/")
+        self._files.sync_directory((slash[0] or "/") if slash[1] else ".")
+
+    def _remove(self) -> None:
+        """Leave nothing behind; what fails here has failed before."""
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+            self._files.remove(self._temporary)
+        except OSError as error:
+            if self._error is None:
+                self._error = error
+
+
+Ended = Callable[[BaseException | None], None]
+"""Is told that a snapshot ended, and what went wrong if anything did. Runs on the engine's side."""
+
+
+class Background:
+    """The snapshot that is running, if one is. Everything here happens under the engine lock."""
+
+    __slots__ = ("_engine", "_file", "_on_end", "_seen_bytes", "_snapshot")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._snapshot: Snapshot | None = None
+        self._file: SnapshotFile | None = None
+        self._on_end: Ended = _ignore
+        self._seen_bytes = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a snapshot is running: no other may begin."""
+        return self._snapshot is not None
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Keys written and keys in all, of the running snapshot."""
+        snapshot = self._snapshot
+        return (0, 0) if snapshot is None else (snapshot.processed, snapshot.total)
+
+    def start(self, form: Format, head: bytes, file: SnapshotFile, on_end: Ended) -> None:
+        """Begin a snapshot of the data set as it is now. ``head`` is what the file begins with. O(databases)."""
+        assert self._snapshot is None, "a snapshot is running"
+        self._snapshot = Snapshot(self._engine.keyspace, self._engine.clock, form, file)
+        self._file = file
+        self._on_end = on_end
+        self._snapshot.begin(head)
+
+    def step(self) -> int:
+        """Work for a slice; return in how many milliseconds to go on, -1 if there is nothing to do."""
+        snapshot, file = self._snapshot, self._file
+        if snapshot is None or file is None:
+            return -1
+        if not snapshot.done:
+            try:
+                if file.error is not None:
+                    snapshot.cancel()
+                    file.abort()
+                elif snapshot.advance(SLICE_NS):
+                    file.close()
+            except Exception as error:
+                return self._broken(error)
+        if file.ended:
+            self._end(file.error)
+            return -1
+        if snapshot.done:
+            return PAUSE_MS
+        received = self._engine.statistics.input_bytes
+        idle, self._seen_bytes = received == self._seen_bytes, received
+        return 0 if idle and not file.full() else PAUSE_MS
+
+    def finish(self) -> BaseException | None:
+        """Write all that is left at once, and wait until it is on the disk; return what went wrong. O(keys)."""
+        snapshot, file = self._snapshot, self._file
+        if snapshot is None or file is None:
+            return None
+        while not snapshot.done and file.error is None:
+            try:
+                if snapshot.advance(_WHOLE_NS):
+                    file.close()
+                elif file.full():
+                    time.sleep(_WAIT_S)
+            except Exception as failure:
+                self._broken(failure)
+                return failure
+        if not snapshot.done:
+            snapshot.cancel()
+            file.abort()
+        file.join()
+        error = file.error
+        self._end(error)
+        return error
+
+    def cancel(self) -> None:
+        """Stop the snapshot and remove its file. ``on_end`` is not called."""
+        snapshot, file = self._snapshot, self._file
+        if snapshot is None or file is None:
+            return
+        if not snapshot.done:
+            snapshot.cancel()
+            file.abort()
+        file.join()
+        self._forget()
+
+    def _broken(self, error: Exception) -> int:
+        """End a snapshot that cannot be taken: a value with a bug in it must not stop the server."""
+        logger.exception("Taking a snapshot failed")
+        snapshot, file = self._snapshot, self._file
+        if snapshot is not None and file is not None:
+            snapshot.cancel()
+            file.abort()
+            file.join()
+        self._end(error)
+        return -1
+
+    def _end(self, error: BaseException | None) -> None:
+        on_end = self._on_end
+        self._forget()
+        on_end(error)
+
+    def _forget(self) -> None:
+        self._snapshot = None
+        self._file = None
+        self._on_end = _ignore
+
+
+def _ignore(_error: BaseException | None) -> None:
+    """Stand in where no snapshot runs."""
