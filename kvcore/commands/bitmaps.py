@@ -223,7 +223,7 @@ def _put(call: Call, target: bytes, result: bytes | bytearray) -> int:
     if result:
         call.db.put(target, result)
         call.changed(target, "set", STRING)
-    elif call.db.remove(target):
+    elif call.db.erase(target):
         call.changed(target, "del", GENERIC)
     return len(result)
 

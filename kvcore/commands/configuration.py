@@ -6,18 +6,29 @@ changes all of its directives or none.
 
 from __future__ import annotations
 
-from typing import Final
+import logging
+from typing import TYPE_CHECKING, Final
 
 from kvcore import errors
 from kvcore.call import Call
 from kvcore.command import command
 from kvcore.commands.connection import REDACTED, is_local
+from kvcore.config import quote
+from kvcore.config_rewrite import rewrite
 from kvcore.errors import CommandError
 from kvcore.helptext import container_help
 from kvcore.replies import OK, Reply
 
+if TYPE_CHECKING:
+    from kvcore.engine import Engine
+    from kvcore.ports import TextFile
+
+logger = logging.getLogger("kvcore.config")
+
 _HELP: Final = {"GET": "<pattern> [<pattern> ...]", "SET": "<directive> <value> [<directive> <value> ...]"}
-_SECRETS: Final = frozenset({b"REQUIREPASS", b"MASTERAUTH", b"MASTERUSER"})
+_SECRETS: Final = frozenset(
+    {b"REQUIREPASS", b"MASTERAUTH", b"MASTERUSER", b"TLS-KEY-FILE-PASS", b"TLS-CLIENT-KEY-FILE-PASS"}
+)
 
 
 @command(
@@ -76,12 +87,7 @@ def config_set(call: Call, *words: bytes) -> Reply:
     summary="Zero the counters that INFO shows.",
 )
 def config_resetstat(call: Call) -> Reply:
-    engine = call.engine
-    engine.statistics.reset()
-    engine.keyspace.statistics.reset()
-    engine.eviction.reset_statistics()
-    for record in dict.fromkeys(engine.commands.values()):
-        record.reset()
+    call.engine.reset_statistics()
     return OK
 
 
@@ -94,9 +100,37 @@ def config_resetstat(call: Call) -> Reply:
     complexity="O(1)",
     summary="Write the configuration in use into its file.",
 )
-def config_rewrite(_call: Call) -> Reply:
-    # No release so far writes a config file: to the client this server runs without one.
-    raise CommandError(errors.NO_CONFIG_FILE)
+def config_rewrite(call: Call) -> Reply:
+    file = call.engine.config_file
+    if file is None:
+        raise CommandError(errors.NO_CONFIG_FILE)
+    try:
+        rewrite_file(call.engine, file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        logger.warning("CONFIG REWRITE failed: %s", reason)
+        raise CommandError(errors.config_not_rewritten(reason)) from error
+    logger.info("CONFIG REWRITE executed with success.")
+    return OK
+
+
+def rewrite_file(engine: Engine, file: TextFile, everything: bool = False) -> None:
+    """Bring the config file up to date, or make it; raise OSError."""
+    try:
+        old = errors.text(file.read())
+    except FileNotFoundError:
+        old = ""
+    new = rewrite(engine.config, old, user_lines(engine), everything)
+    file.replace(new.encode("utf-8", "surrogateescape"))
+
+
+def user_lines(engine: Engine) -> list[str] | None:
+    """Return the `user` lines of a config file; none if an `aclfile` holds the users."""
+    if engine.acl.file is not None:
+        return []
+    lines = [errors.text(line).split(" ") for line in engine.acl.lines()]
+    # A config file knows quotes, and reads them away; an ACL file does not.
+    return [" ".join(quote(word) if '"' in word or "'" in word else word for word in words) for words in lines]
 
 
 @command(
@@ -109,4 +143,4 @@ def config_rewrite(_call: Call) -> Reply:
     summary="List the subcommands.",
 )
 def config_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"config"], _HELP)
+    return container_help(call.engine.originals[b"config"], _HELP)

@@ -7,8 +7,6 @@ at all clients (:mod:`kvcore.commands.clients`), and sockets. The rule: a handle
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import TYPE_CHECKING, Final
 
 from kvcore import errors
@@ -18,7 +16,7 @@ from kvcore.command import command
 from kvcore.commands.transactions import abandon
 from kvcore.errors import CommandError
 from kvcore.replies import OK, PONG, Reply
-from kvcore.session import CLOSE, NEEDS_AUTH, NO_TOUCH, OBSERVER, REPLY_OFF, REPLY_SKIP_NEXT, SUBSCRIBED
+from kvcore.session import CLOSE, NO_TOUCH, OBSERVER, REPLY_OFF, REPLY_SKIP_NEXT, SUBSCRIBED
 from kvcore.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -26,23 +24,6 @@ if TYPE_CHECKING:
 
 REDACTED: Final = b"(redacted)"
 """What MONITOR and the slow log show in place of a secret."""
-
-
-def same_secret(given: bytes, wanted: bytes) -> bool:
-    """Compare in a time that depends on neither secret; their hashes have one length. O(length)."""
-    return hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(wanted).digest())
-
-
-def authenticate(call: Call, username: bytes, password: bytes) -> None:
-    """Let the session in as ``username``, or raise WRONGPASS. There is one user, whose password is `requirepass`."""
-    wanted = call.engine.config.string("requirepass").encode("utf-8", "surrogateescape")
-    right = same_secret(password, wanted) or not wanted
-    if not right or username != b"default":
-        raise CommandError(errors.WRONG_PASS)
-    session = call.session
-    session.user = username
-    session.authenticated = True
-    session.gate &= ~NEEDS_AUTH
 
 
 def is_local(session: Session) -> bool:
@@ -71,11 +52,12 @@ def auth(call: Call, *credentials: bytes) -> Reply:
     if len(credentials) > 2:
         raise CommandError(errors.SYNTAX)
     if len(credentials) == 1:
-        if not call.engine.config.string("requirepass"):
+        if call.engine.acl.default.nopass:
             raise CommandError(errors.NO_PASSWORD_SET)
-        authenticate(call, b"default", credentials[0])
+        name, password = b"default", credentials[0]
     else:
-        authenticate(call, credentials[0], credentials[1])
+        name, password = credentials
+    call.engine.acl.authenticate(call.session, name, password, call.argv[0])
     return OK
 
 
@@ -109,15 +91,15 @@ def hello(call: Call, *arguments: bytes) -> Reply:
         protocol = integer(arguments[0], errors.PROTOCOL_NOT_AN_INTEGER)
         if protocol not in (2, 3):
             raise CommandError(errors.NO_PROTO)
-    credentials: tuple[bytes, bytes] | None = None
     session = call.session
     index = 1
     while index < len(arguments):
         option = arguments[index].upper()
         left = len(arguments) - index - 1
         if option == b"AUTH" and left >= 2:
-            credentials = (arguments[index + 1], arguments[index + 2])
             call.argv[index + 2] = call.argv[index + 3] = REDACTED
+            # Like the name below, the user stays even if a later option is refused.
+            call.engine.acl.authenticate(session, arguments[index + 1], arguments[index + 2], call.argv[0])
             index += 3
         elif option == b"SETNAME" and left:
             if not valid_name(arguments[index + 1]):
@@ -127,9 +109,7 @@ def hello(call: Call, *arguments: bytes) -> Reply:
             index += 2
         else:
             raise CommandError(errors.hello_option(arguments[index]))
-    if credentials is not None:
-        authenticate(call, *credentials)
-    if session.gate & NEEDS_AUTH:
+    if not session.authenticated:
         raise CommandError(errors.NO_AUTH_HELLO)
     if protocol:
         session.switch_protocol(protocol)
@@ -197,21 +177,19 @@ def reset(call: Call) -> Reply:
     call.db = call.engine.keyspace.databases[0]
     session.switch_protocol(2)
     session.name = b""
-    session.user = b"default"
-    if call.engine.config.string("requirepass"):
-        session.authenticated = False
-        session.gate |= NEEDS_AUTH
+    call.engine.acl.admit(session, trusted=False)
     return "RESET"
 
 
 def _forget_state(call: Call, session: Session) -> None:
-    """End MONITOR, MULTI, WATCH, subscriptions, CLIENT REPLY and CLIENT NO-TOUCH."""
+    """End MONITOR, MULTI, WATCH, subscriptions, CLIENT TRACKING, CLIENT REPLY and CLIENT NO-TOUCH."""
     engine = call.engine
     engine.monitors.pop(session, None)
     session.monitor = False
     session.gate &= ~OBSERVER
     abandon(session)
     engine.pubsub.drop(session)
+    engine.caching.disable(session)
     session.kind = "normal"
     session.no_touch = False
     session.gate &= ~NO_TOUCH

@@ -41,6 +41,15 @@ def _check_flush_mode(mode: tuple[bytes, ...]) -> None:
         raise CommandError(errors.SYNTAX)
 
 
+def _count(call: Call, deleted: int) -> None:
+    """Count the keys that were deleted as changes, and none for an empty database, though it is propagated as well.
+
+    Replicas may differ, and the command must reach them.
+    """
+    call.dirty += deleted + 1
+    call.engine.statistics.dirty -= 1
+
+
 @command(
     "FLUSHDB",
     arity=-1,
@@ -55,8 +64,8 @@ def _check_flush_mode(mode: tuple[bytes, ...]) -> None:
 )
 def flushdb(call: Call, *mode: bytes) -> Reply:
     _check_flush_mode(mode)
-    # An empty database counts as a change, too: replicas may differ, and the command must reach them.
-    call.dirty += max(call.db.flush(), 1)
+    _count(call, call.db.flush())
+    call.engine.caching.flushed()
     return OK
 
 
@@ -74,9 +83,10 @@ def flushdb(call: Call, *mode: bytes) -> Reply:
 )
 def flushall(call: Call, *mode: bytes) -> Reply:
     _check_flush_mode(mode)
-    for db in call.engine.keyspace.databases:
-        call.dirty += db.flush()
-    call.dirty += 1
+    _count(call, sum(db.flush() for db in call.engine.keyspace.databases))
+    if call.engine.persistence.emptied():
+        call.engine.statistics.dirty = -call.dirty  # what was deleted is saved already
+    call.engine.caching.flushed()
     return OK
 
 
@@ -100,5 +110,6 @@ def swapdb(call: Call, first: bytes, second: bytes) -> Reply:
         raise CommandError(errors.DB_INDEX_OUT_OF_RANGE)
     if one != other:
         keyspace.swap(one, other)
+        call.engine.modifications.swapped(one, other)
     call.dirty += 1
     return OK

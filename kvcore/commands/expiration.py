@@ -69,7 +69,7 @@ def _expire(call: Call, key: bytes, time: bytes, options: tuple[bytes, ...], uni
         return 0
     if flags and not allowed(flags, db.expiry(key), at_ms):
         return 0
-    if at_ms <= call.now_ms():
+    if call.is_past(at_ms):
         db.remove(key)
         call.changed(key, "del", GENERIC)
         call.propagate(b"DEL", key)

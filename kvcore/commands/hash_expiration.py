@@ -72,7 +72,7 @@ def _expire(call: Call, key: bytes, time: bytes, arguments: tuple[bytes, ...], u
     fields = call.db.write_as(key, Hash)
     if fields is None:
         return [_NO_FIELD] * len(names)
-    if at_ms <= call.now_ms():
+    if call.is_past(at_ms):
         return _expire_now(call, key, fields, names, flags, at_ms)
     replies: list[Reply] = []
     changed: list[bytes] = []
@@ -348,7 +348,7 @@ def hgetex(call: Call, key: bytes, *arguments: bytes) -> Reply:
     there = [name for name in dict.fromkeys(names) if name in fields]
     if options.keep:
         member_expiry.persist(call, key, fields, [name for name in there if fields.expiry(name) is not None])
-    elif at_ms is not None and at_ms <= call.now_ms():
+    elif at_ms is not None and call.is_past(at_ms):
         # Each field goes as soon as it is read: named again, it is gone.
         left = dict(zip(names, values, strict=True))
         values = [left.pop(name, None) for name in names]
@@ -398,7 +398,7 @@ def hsetex(call: Call, key: bytes, *arguments: bytes) -> Reply:
         call.propagate(b"HPEXPIREAT", key, b"%d" % kept_ms, b"FIELDS", b"1", name)
     if at_ms is not None:
         distinct = list(dict.fromkeys(names))
-        if at_ms > call.now_ms():
+        if not call.is_past(at_ms):
             member_expiry.expire_at(call, key, fields, distinct, at_ms)
         else:
             # The real server gives the fields their time first, and says so, before they reach it.

@@ -86,7 +86,7 @@ def hset(call: Call, key: bytes, *pairs: bytes) -> Reply:
         fields = _hash_to_write(call, key)
     limits = call.engine.limits
     created = fields.put(pairs[0], pairs[1], limits.hash_entries, limits.hash_value)
-    if db.watchers or db.notify_mask:
+    if db.observed:
         call.changed(key, "hset", HASH)
     else:
         call.dirty += 1

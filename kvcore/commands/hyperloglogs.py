@@ -88,7 +88,7 @@ def pfadd(call: Call, key: bytes, *elements: bytes) -> Reply:
 @command(
     "PFCOUNT",
     arity=-2,
-    flags="readonly",
+    flags="readonly may_replicate",
     acl="hyperloglog",
     keys="RW,access@1..-1/1",
     group="hyperloglog",

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from kvcore.call import Call
 from kvcore.command import Command, command
+from kvcore.commands.latency import every_record
+from kvcore.commands.memory import sums
+from kvcore.latency import histogram
 from kvcore.memory import STARTUP_BYTES
 from kvcore.replies import Reply, Verbatim
 from kvcore.version import KVCORE_VERSION, REDIS_VERSION
@@ -56,7 +59,7 @@ def _server(engine: Engine) -> list[str]:
         "atomicvar_api:c11-builtin",
         "gcc_version:0.0.0",
         f"process_id:{process.pid}",
-        "process_supervised:no",
+        f"process_supervised:{process.supervised}",
         f"run_id:{engine.run_id}",
         f"tcp_port:{process.tcp_port}",
         f"server_time_usec:{now_us}",
@@ -76,28 +79,45 @@ def _clients(engine: Engine) -> list[str]:
     with_timeout = 0
     if engine.blocking.count:
         with_timeout = sum(1 for s in engine.sessions.values() if s.blocked is not None and s.blocked.deadline_ms)
+    peers = [session.peer for session in engine.sessions.values()]
     replicas = sum(1 for s in engine.sessions.values() if s.kind == "replica")
     return [
         f"connected_clients:{len(engine.sessions) - replicas}",
         "cluster_connections:0",
         f"maxclients:{engine.config.integer('maxclients')}",
-        "client_recent_max_input_buffer:0",
-        "client_recent_max_output_buffer:0",
+        f"client_recent_max_input_buffer:{max((peer.query_buffer for peer in peers), default=0)}",
+        f"client_recent_max_output_buffer:{max((peer.output_buffer for peer in peers), default=0)}",
         f"blocked_clients:{engine.blocking.count}",
-        "tracking_clients:0",
+        f"tracking_clients:{len(engine.caching.sessions)}",
         f"clients_in_timeout_table:{with_timeout}",
     ]
 
 
+def _script_memory(engine: Engine) -> list[str]:
+    scripts, functions = engine.scripts, engine.functions
+    interpreters = scripts.lua_bytes + functions.lua_bytes
+    cached = scripts.cache_bytes + functions.registry_bytes
+    return [
+        f"used_memory_lua:{scripts.lua_bytes}",
+        f"used_memory_vm_eval:{scripts.lua_bytes}",
+        f"used_memory_lua_human:{human(scripts.lua_bytes)}",
+        f"used_memory_scripts_eval:{scripts.cache_bytes}",
+        f"number_of_cached_scripts:{scripts.count}",
+        f"number_of_functions:{functions.function_count}",
+        f"number_of_libraries:{functions.library_count}",
+        f"used_memory_vm_functions:{functions.lua_bytes}",
+        f"used_memory_vm_total:{interpreters}",
+        f"used_memory_vm_total_human:{human(interpreters)}",
+        f"used_memory_functions:{functions.registry_bytes}",
+        f"used_memory_scripts:{cached}",
+        f"used_memory_scripts_human:{human(cached)}",
+    ]
+
+
 def _memory(engine: Engine) -> list[str]:
-    process = engine.process
-    resident = process.memory_bytes()
-    used = engine.eviction.used_bytes()
-    peak = engine.eviction.peak
-    overhead = min(engine.eviction.overhead_bytes(), used)
-    dataset = used - overhead
-    fragmentation = resident / used
-    total = process.total_memory_bytes()
+    now = sums(engine)
+    used, peak, resident = now.used, now.peak, now.resident
+    total = engine.process.total_memory_bytes()
     limit = engine.config.integer("maxmemory")
     return [
         f"used_memory:{used}",
@@ -106,29 +126,17 @@ def _memory(engine: Engine) -> list[str]:
         f"used_memory_rss_human:{human(resident)}",
         f"used_memory_peak:{peak}",
         f"used_memory_peak_human:{human(peak)}",
-        f"used_memory_peak_perc:{100 * used / peak:.2f}%",
-        f"used_memory_overhead:{overhead}",
+        f"used_memory_peak_perc:{now.peak_percent:.2f}%",
+        f"used_memory_overhead:{now.overhead}",
         f"used_memory_startup:{STARTUP_BYTES}",
-        f"used_memory_dataset:{dataset}",
-        f"used_memory_dataset_perc:{100 * dataset / max(1, used - STARTUP_BYTES):.2f}%",
+        f"used_memory_dataset:{now.dataset}",
+        f"used_memory_dataset_perc:{now.dataset_percent:.2f}%",
         f"allocator_allocated:{used}",
         f"allocator_active:{used}",
         f"allocator_resident:{resident}",
         f"total_system_memory:{total}",
         f"total_system_memory_human:{human(total)}",
-        "used_memory_lua:0",
-        "used_memory_vm_eval:0",
-        "used_memory_lua_human:0B",
-        "used_memory_scripts_eval:0",
-        "number_of_cached_scripts:0",
-        "number_of_functions:0",
-        "number_of_libraries:0",
-        "used_memory_vm_functions:0",
-        "used_memory_vm_total:0",
-        "used_memory_vm_total_human:0B",
-        "used_memory_functions:0",
-        "used_memory_scripts:0",
-        "used_memory_scripts_human:0B",
+        *_script_memory(engine),
         f"maxmemory:{limit}",
         f"maxmemory_human:{human(limit)}",
         f"maxmemory_policy:{engine.config.string('maxmemory-policy')}",
@@ -138,13 +146,13 @@ def _memory(engine: Engine) -> list[str]:
         "allocator_rss_bytes:0",
         "rss_overhead_ratio:1.00",
         "rss_overhead_bytes:0",
-        f"mem_fragmentation_ratio:{fragmentation:.2f}",
+        f"mem_fragmentation_ratio:{now.fragmentation:.2f}",
         f"mem_fragmentation_bytes:{resident - used}",
         "mem_not_counted_for_evict:0",
         "mem_replication_backlog:0",
         "mem_total_replication_buffers:0",
         "mem_clients_slaves:0",
-        "mem_clients_normal:0",
+        f"mem_clients_normal:{engine.client_memory.total()}",
         "mem_cluster_links:0",
         "mem_aof_buffer:0",
         "mem_allocator:libc",
@@ -155,38 +163,40 @@ def _memory(engine: Engine) -> list[str]:
 
 
 def _persistence(engine: Engine) -> list[str]:
-    return [
-        "loading:0",
-        "async_loading:0",
-        "current_cow_peak:0",
-        "current_cow_size:0",
-        "current_cow_size_age:0",
-        "current_fork_perc:0.00",
-        "current_save_keys_processed:0",
-        "current_save_keys_total:0",
-        f"rdb_changes_since_last_save:{engine.statistics.dirty}",
-        "rdb_bgsave_in_progress:0",
-        f"rdb_last_save_time:{engine.started_ms // 1000}",
-        "rdb_last_bgsave_status:ok",
-        "rdb_last_bgsave_time_sec:-1",
-        "rdb_current_bgsave_time_sec:-1",
-        "rdb_saves:0",
-        "rdb_last_cow_size:0",
-        "rdb_last_load_keys_expired:0",
-        "rdb_last_load_keys_loaded:0",
-        "aof_enabled:0",
-        "aof_rewrite_in_progress:0",
-        "aof_rewrite_scheduled:0",
-        "aof_last_rewrite_time_sec:-1",
-        "aof_current_rewrite_time_sec:-1",
-        "aof_last_bgrewrite_status:ok",
-        "aof_rewrites:0",
-        "aof_rewrites_consecutive_failures:0",
-        "aof_last_write_status:ok",
-        "aof_last_cow_size:0",
-        "module_fork_in_progress:0",
-        "module_fork_last_cow_size:0",
-    ]
+    fields: dict[str, str | int] = {
+        "loading": 0,
+        "async_loading": 0,
+        "current_cow_peak": 0,
+        "current_cow_size": 0,
+        "current_cow_size_age": 0,
+        "current_fork_perc": "0.00",
+        "current_save_keys_processed": 0,
+        "current_save_keys_total": 0,
+        "rdb_changes_since_last_save": engine.statistics.dirty,
+        "rdb_bgsave_in_progress": 0,
+        "rdb_last_save_time": engine.persistence.last_save_s,
+        "rdb_last_bgsave_status": "ok",
+        "rdb_last_bgsave_time_sec": -1,
+        "rdb_current_bgsave_time_sec": -1,
+        "rdb_saves": 0,
+        "rdb_last_cow_size": 0,
+        "rdb_last_load_keys_expired": 0,
+        "rdb_last_load_keys_loaded": 0,
+        "aof_enabled": 0,
+        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_scheduled": 0,
+        "aof_last_rewrite_time_sec": -1,
+        "aof_current_rewrite_time_sec": -1,
+        "aof_last_bgrewrite_status": "ok",
+        "aof_rewrites": 0,
+        "aof_rewrites_consecutive_failures": 0,
+        "aof_last_write_status": "ok",
+        "aof_last_cow_size": 0,
+        "module_fork_in_progress": 0,
+        "module_fork_last_cow_size": 0,
+    }
+    fields.update(engine.persistence.fields())
+    return [f"{name}:{value}" for name, value in fields.items()]
 
 
 def _stats(engine: Engine) -> list[str]:
@@ -211,10 +221,10 @@ def _stats(engine: Engine) -> list[str]:
         "sync_partial_err:0",
         f"expired_keys:{keyspace.expired}",
         f"expired_stale_perc:{keyspace.expired_stale_percent:.2f}",
-        "expired_time_cap_reached_count:0",
-        "expire_cycle_cpu_milliseconds:0",
+        f"expired_time_cap_reached_count:{engine.expiry.out_of_time}",
+        f"expire_cycle_cpu_milliseconds:{statistics.expire_cycle_ns // 1_000_000}",
         f"evicted_keys:{engine.eviction.evicted}",
-        "evicted_clients:0",
+        f"evicted_clients:{engine.client_memory.evicted}",
         f"total_eviction_exceeded_time:{exceeded_ms}",
         f"current_eviction_exceeded_time:{exceeding_ms}",
         f"keyspace_hits:{keyspace.hits}",
@@ -232,14 +242,14 @@ def _stats(engine: Engine) -> list[str]:
         "active_defrag_key_misses:0",
         "total_active_defrag_time:0",
         "current_active_defrag_time:0",
-        "tracking_total_keys:0",
-        "tracking_total_items:0",
-        "tracking_total_prefixes:0",
+        f"tracking_total_keys:{engine.caching.readers.size}",
+        f"tracking_total_items:{engine.caching.items}",
+        f"tracking_total_prefixes:{len(engine.caching.prefixes)}",
         f"unexpected_error_replies:{statistics.unexpected_errors}",
         f"total_error_replies:{statistics.errors_total}",
         "dump_payload_sanitizations:0",
-        "total_reads_processed:0",
-        "total_writes_processed:0",
+        f"total_reads_processed:{statistics.reads}",
+        f"total_writes_processed:{statistics.writes}",
         "io_threaded_reads_processed:0",
         "io_threaded_writes_processed:0",
         "reply_buffer_shrinks:0",
@@ -252,7 +262,7 @@ def _replication(engine: Engine) -> list[str]:
         "role:master",
         "connected_slaves:0",
         "master_failover_state:no-failover",
-        f"master_replid:{engine.run_id}",
+        f"master_replid:{engine.replication_id}",
         f"master_replid2:{'0' * 40}",
         "master_repl_offset:0",
         "second_repl_offset:-1",
@@ -272,6 +282,7 @@ def _cpu(engine: Engine) -> list[str]:
         f"used_cpu_user_children:{times.children_user:.6f}",
         f"used_cpu_sys_main_thread:{times.thread_system:.6f}",
         f"used_cpu_user_main_thread:{times.thread_user:.6f}",
+        f"server_threads:{engine.config.integer('server-threads')}",
     ]
 
 
@@ -281,12 +292,7 @@ def _modules(_engine: Engine) -> list[str]:
 
 def _counted(engine: Engine) -> list[Command]:
     """Return the commands that were called or refused since the last CONFIG RESETSTAT, subcommands included."""
-    records = [
-        one
-        for record in dict.fromkeys(engine.commands.values())
-        for one in (record, *(record.subcommands or {}).values())
-    ]
-    return [record for record in records if record.calls or record.rejected or record.failed]
+    return [record for record in every_record(engine) if record.calls or record.rejected or record.failed]
 
 
 def _commandstats(engine: Engine) -> list[str]:
@@ -305,8 +311,17 @@ def _errorstats(engine: Engine) -> list[str]:
     return [f"errorstat_{code}:count={count}" for code, count in engine.statistics.errors.items()]
 
 
-def _latencystats(_engine: Engine) -> list[str]:
-    return []
+def _latencystats(engine: Engine) -> list[str]:
+    if not engine.tracking:
+        return []
+    percentiles = [(name, float(name)) for name in engine.config.strings("latency-tracking-info-percentiles")]
+    lines: list[str] = []
+    for record in every_record(engine):
+        times = histogram(record)
+        if times is not None:
+            shown = ",".join(f"p{name}={times.percentile(percent) / 1000:.3f}" for name, percent in percentiles)
+            lines.append(f"latency_percentiles_usec_{record.full_name}:{shown}")
+    return lines
 
 
 def _cluster(_engine: Engine) -> list[str]:
@@ -329,6 +344,11 @@ def _keyspace(engine: Engine) -> list[str]:
     ]
 
 
+def _keydb(_engine: Engine) -> list[str]:
+    # By this section clients tell KeyDB from Redis; there are no layered snapshots here whose depth could be told.
+    return ["mvcc_depth:0"]
+
+
 _SECTIONS: Final[dict[str, tuple[str, Callable[[Engine], list[str]]]]] = {
     "server": ("Server", _server),
     "clients": ("Clients", _clients),
@@ -343,6 +363,7 @@ _SECTIONS: Final[dict[str, tuple[str, Callable[[Engine], list[str]]]]] = {
     "latencystats": ("Latencystats", _latencystats),
     "cluster": ("Cluster", _cluster),
     "keyspace": ("Keyspace", _keyspace),
+    "keydb": ("KeyDB", _keydb),
 }
 """Section names in the order of the reply: heading, and what lists the lines."""
 

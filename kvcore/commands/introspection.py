@@ -10,39 +10,15 @@ from __future__ import annotations
 from typing import Final
 
 from kvcore import errors
+from kvcore.acl.vocabulary import categories_of
 from kvcore.call import Call
-from kvcore.command import ADMIN, BLOCKING, FAST, PUBSUB, READONLY, WRITE, Command, command
+from kvcore.command import Command, command
 from kvcore.command_docs import facts
 from kvcore.errors import CommandError
 from kvcore.glob import compile as compile_glob
 from kvcore.helptext import container_help
 from kvcore.keyspecs import Key, find_keys, has_keys, legacy_range, parse
 from kvcore.replies import OrderedSet, Reply
-
-ACL_CATEGORIES: Final = (
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-)
-"""All categories in the order replies list them."""
 
 _UNSHOWN_FLAGS: Final = frozenset({"may_replicate"})
 """Flags that the dispatcher tests and COMMAND INFO leaves out."""
@@ -54,24 +30,6 @@ _HELP: Final = {
     "GETKEYS": "<command> [<arg> ...]",
     "GETKEYSANDFLAGS": "<command> [<arg> ...]",
 }
-
-
-def acl_categories(record: Command) -> list[str]:
-    """Return the ACL categories of a command: those declared, and those its flags imply."""
-    found = set(record.acl)
-    bits = record.bits
-    if bits & WRITE:
-        found.add("write")
-    if bits & READONLY and "scripting" not in found:
-        found.add("read")
-    if bits & ADMIN:
-        found |= {"admin", "dangerous"}
-    if bits & PUBSUB:
-        found.add("pubsub")
-    if bits & BLOCKING:
-        found.add("blocking")
-    found.add("fast" if bits & FAST else "slow")
-    return [category for category in ACL_CATEGORIES if category in found]
 
 
 def all_commands(call: Call) -> list[Command]:
@@ -100,7 +58,7 @@ def describe(record: Command) -> list[Reply]:
         first,
         last,
         step,
-        OrderedSet(f"@{category}" for category in acl_categories(record)),
+        OrderedSet(f"@{category}" for category in categories_of(record)),
         OrderedSet(tip.encode() for tip in record.tips),
         OrderedSet(spec.reply() for spec in specs),
         [describe(subcommand) for subcommand in subcommands] if subcommands else OrderedSet(),
@@ -215,7 +173,7 @@ def _filtered(records: list[Command], kind: bytes, wanted: bytes) -> list[Comman
         return []
     if kind == b"ACLCAT":
         category = wanted.decode("latin-1").lower()
-        return [record for record in records if category in acl_categories(record)]
+        return [record for record in records if category in categories_of(record)]
     if kind == b"PATTERN":
         matches = compile_glob(wanted, nocase=True)
         return [record for record in records if matches(record.full_name.encode())]
@@ -278,4 +236,4 @@ def command_getkeysandflags(call: Call, *argv: bytes) -> Reply:
     summary="List the subcommands.",
 )
 def command_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"command"], _HELP)
+    return container_help(call.engine.originals[b"command"], _HELP)

@@ -150,8 +150,10 @@ def _rename(call: Call, key: bytes, new: bytes, only_if_new: bool) -> bool:
         raise CommandError(errors.NO_SUCH_KEY)
     if key == new:
         return not only_if_new
-    if only_if_new and db.has(new):
-        return False
+    if db.has(new):
+        if only_if_new:
+            return False
+        db.remove(new)  # so that the key at this name is a new one
     at_ms = db.expiry(key)
     stamp = None if db.usage is None else db.usage.stamp(key)
     value = db.take(key)
@@ -260,8 +262,12 @@ def copy(call: Call, key: bytes, new: bytes, *options: bytes) -> Reply:
     if target is call.db and key == new:
         raise CommandError(errors.SAME_OBJECT)
     value = call.db.read(key)
-    if value is None or (target.has(new) and not replace):
+    if value is None:
         return 0
+    if target.has(new):
+        if not replace:
+            return 0
+        target.remove(new)  # so that the key at this name is a new one
     at_ms = call.db.expiry(key)
     target.put(new, _copied(value))
     target.follow_members(new)
@@ -307,8 +313,11 @@ def _is_lfu(call: Call) -> bool:
     return call.engine.config.string("maxmemory-policy").endswith("-lfu")
 
 
-def _encoding(value: Value) -> str:
-    return string_encoding(value) if isinstance(value, bytes | bytearray) else value.encoding
+def _encoding(call: Call, value: Value) -> str:
+    if not isinstance(value, bytes | bytearray):
+        return value.encoding
+    encoding = string_encoding(value)
+    return "embstr" if encoding == "int" and call.engine.keyspace.is_float(value) else encoding
 
 
 @command(
@@ -325,7 +334,7 @@ def _encoding(value: Value) -> str:
 )
 def object_encoding(call: Call, key: bytes) -> Reply:
     value = _inspect(call, key)
-    return None if value is None else _encoding(value).encode()
+    return None if value is None else _encoding(call, value).encode()
 
 
 @command(
@@ -347,7 +356,7 @@ def object_refcount(call: Call, key: bytes) -> Reply:
     # Small integers are one object for all keys there, and answer the largest count there is.
     if not call.engine.eviction.may_share_integers:
         return 1
-    if type(value) is bytes and string_encoding(value) == "int" and 0 <= int(value) < _SHARED_INTEGERS:
+    if type(value) is bytes and _encoding(call, value) == "int" and 0 <= int(value) < _SHARED_INTEGERS:
         return _INT_MAX
     return 1
 
@@ -395,6 +404,26 @@ def object_freq(call: Call, key: bytes) -> Reply:
     return usage.clock.frequency(usage.stamp(key))
 
 
+@command(
+    "OBJECT|LASTMODIFIED",
+    arity=3,
+    flags="readonly",
+    acl="keyspace",
+    keys="RO@2",
+    group="generic",
+    since="KeyDB",
+    complexity="O(1)",
+    summary="Tell the seconds since the key was last changed, while such times are kept.",
+    tips=("nondeterministic_output",),
+)
+def object_lastmodified(call: Call, key: bytes) -> Reply:
+    if _inspect(call, key) is None:
+        return None
+    if not call.engine.modifications.kept:
+        raise CommandError(errors.NO_MODIFICATION_TIMES)
+    return call.engine.modifications.age_s(call.db, key)
+
+
 _OBJECT_HELP: Final = dict.fromkeys(("ENCODING", "FREQ", "IDLETIME", "REFCOUNT"), "<key>")
 
 
@@ -410,4 +439,4 @@ _OBJECT_HELP: Final = dict.fromkeys(("ENCODING", "FREQ", "IDLETIME", "REFCOUNT")
     summary="List the subcommands of OBJECT.",
 )
 def object_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"object"], _OBJECT_HELP)
+    return container_help(call.engine.originals[b"object"], _OBJECT_HELP)

@@ -18,6 +18,7 @@ from kvcore.arguments import integer
 from kvcore.call import Call
 from kvcore.command import command
 from kvcore.errors import CommandError
+from kvcore.keyspace import Value
 from kvcore.replies import Reply
 
 _CELL_BYTES: Final = 4  # of the real server's table, whose size decides what it refuses
@@ -65,8 +66,8 @@ class _Options:
     summary="Find the longest common subsequence of two strings.",
 )
 def lcs(call: Call, key1: bytes, key2: bytes, *words: bytes) -> Reply:
-    first = _string(call, key1)
-    second = _string(call, key2)
+    values = call.db.read(key1), call.db.read(key2)  # both are looked up before either is refused
+    first, second = map(_string, values)
     options = _Options(words)
     if (len(first) + 1) * (len(second) + 1) * _CELL_BYTES > call.engine.limits.string_bytes:
         raise CommandError(errors.LCS_TOO_LARGE)
@@ -87,8 +88,7 @@ def lcs(call: Call, key1: bytes, key2: bytes, *words: bytes) -> Reply:
     return {b"matches": found, b"len": length}
 
 
-def _string(call: Call, key: bytes) -> bytes:
-    value = call.db.read(key)
+def _string(value: Value | None) -> bytes:
     if value is None:
         return b""
     if type(value) is bytes:

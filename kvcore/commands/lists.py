@@ -44,7 +44,7 @@ def lpush(call: Call, key: bytes, *values: bytes) -> Reply:
         db.store(key, target)
     else:
         target.items.extendleft(values)
-    if db.watchers or db.notify_mask:
+    if db.observed:
         call.changed(key, "lpush", LIST, len(values))
     else:
         call.dirty += len(values)
@@ -72,7 +72,7 @@ def rpush(call: Call, key: bytes, *values: bytes) -> Reply:
         db.store(key, target)
     else:
         target.items.extend(values)
-    if db.watchers or db.notify_mask:
+    if db.observed:
         call.changed(key, "rpush", LIST, len(values))
     else:
         call.dirty += len(values)

@@ -36,7 +36,7 @@ def _expire(call: Call, key: bytes, member: bytes, time: bytes, unit_ms: int, ba
         raise CommandError(errors.TYPE_WITHOUT_MEMBERS)
     if member not in container:
         return 0
-    if at_ms <= call.now_ms():
+    if call.is_past(at_ms):
         member_expiry.expire_now(call, key, container, (member,))
     else:
         member_expiry.expire_at(call, key, container, (member,), at_ms)

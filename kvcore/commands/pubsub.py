@@ -77,6 +77,8 @@ def psubscribe(call: Call, *patterns: bytes) -> Reply:
     summary="Listen to shard channels.",
 )
 def ssubscribe(call: Call, *channels: bytes) -> Reply:
+    if not call.may_block:
+        raise CommandError(errors.SSUBSCRIBE_DENIED)  # in MULTI, where SUBSCRIBE is allowed
     session, hub = call.session, call.engine.pubsub
     for channel in channels:
         hub.ssubscribe(session, channel)
@@ -302,4 +304,4 @@ def pubsub_numpat(call: Call) -> Reply:
     summary="List the subcommands.",
 )
 def pubsub_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"pubsub"], _HELP)
+    return container_help(call.engine.originals[b"pubsub"], _HELP)

@@ -6,6 +6,7 @@ stopping itself: SHUTDOWN asks the front end through ``engine.request_shutdown``
 
 from __future__ import annotations
 
+from random import Random
 from typing import Final
 
 from kvcore import errors
@@ -34,22 +35,6 @@ def time(call: Call) -> Reply:
 
 
 @command(
-    "LASTSAVE",
-    arity=1,
-    flags="loading stale fast",
-    acl="admin dangerous",
-    group="server",
-    since="1.0.0",
-    complexity="O(1)",
-    summary="Return when the data set was last saved, in seconds since the Unix epoch.",
-    tips=("nondeterministic_output",),
-)
-def lastsave(call: Call) -> Reply:
-    # As the real server, a data set that was never saved counts as saved when the server started.
-    return call.engine.started_ms // 1000
-
-
-@command(
     "ROLE",
     arity=1,
     flags="noscript loading stale fast",
@@ -63,6 +48,13 @@ def role(_call: Call) -> Reply:
     return [b"master", 0, []]
 
 
+_PICTURES: Final = {5: (66, 8, 12), 6: (80, 20)}
+"""Versions of LOLWUT with a picture: how many sizes it takes, and what they are unless given."""
+
+_MAX_WIDTH: Final = 1000
+_MAX_HEIGHT: Final = 200
+
+
 @command(
     "LOLWUT",
     arity=-1,
@@ -70,12 +62,35 @@ def role(_call: Call) -> Reply:
     group="server",
     since="5.0.0",
     complexity="",
-    summary="Return the version; the pictures are left to the original.",
+    summary="Return the version, below a picture if one of the versions that have one is asked for.",
 )
-def lolwut(_call: Call, *arguments: bytes) -> Reply:
+def lolwut(call: Call, *arguments: bytes) -> Reply:
+    version = f"Redis ver. {REDIS_VERSION}\n"
     if len(arguments) > 1 and arguments[0].upper() == b"VERSION":
-        integer(arguments[1])
-    return Verbatim(f"Redis ver. {REDIS_VERSION}\n".encode())
+        sizes = _PICTURES.get(integer(arguments[1]))
+        if sizes is not None:
+            given = [integer(size) for size in arguments[2 : 2 + len(sizes)]]
+            width, height = [*given, *sizes[len(given) :]][:2]
+            picture = automaton(max(1, min(width, _MAX_WIDTH)), max(1, min(height, _MAX_HEIGHT)), call.engine.random)
+            return Verbatim(f"{picture}\nRule 30, from a random first line. {version}".encode())
+    return Verbatim(version.encode())
+
+
+def automaton(width: int, height: int, random: Random) -> str:
+    """Draw lines that each follow from the one above: a cell lives if its left neighbour differs from the other two.
+
+    >>> from random import Random
+    >>> print(automaton(4, 2, Random(1)))
+    #..#
+    .###
+    <BLANKLINE>
+    """
+    cells = [random.random() < 0.5 for _ in range(width)]
+    lines: list[str] = []
+    for _ in range(height):
+        lines.append("".join("#" if cell else "." for cell in cells))
+        cells = [cells[at - 1] != (cells[at] or cells[(at + 1) % width]) for at in range(width)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 _SHUTDOWN_OPTIONS: Final = frozenset({b"SAVE", b"NOSAVE", b"NOW", b"FORCE", b"ABORT"})
@@ -100,7 +115,10 @@ def shutdown(call: Call, *options: bytes) -> Reply:
         raise CommandError(errors.SYNTAX)
     if b"ABORT" in chosen:
         raise CommandError(errors.NO_SHUTDOWN)
-    if not call.engine.request_shutdown():
+    if call.engine.busy and b"NOSAVE" not in chosen:
+        raise CommandError(call.engine.scripts.busy_error())
+    save = True if b"SAVE" in chosen else False if b"NOSAVE" in chosen else None
+    if not call.engine.request_shutdown(save, force=b"FORCE" in chosen):
         raise CommandError(errors.SHUTDOWN_FAILED)
     return NO_REPLY
 

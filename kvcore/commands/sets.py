@@ -15,13 +15,18 @@ from kvcore.call import Call
 from kvcore.command import command
 from kvcore.datatypes.numbers import INT_MAX
 from kvcore.datatypes.set import Set, difference, intersection, union
-from kvcore.errors import CommandError
+from kvcore.errors import CommandError, WrongTypeError
 from kvcore.notifications import GENERIC, SET
-from kvcore.replies import Reply
+from kvcore.replies import OrderedMembers, Reply
 
 
 def _as_set(call: Call, members: Iterable[bytes]) -> Reply:
-    return set(members) if call.resp3 else list(members)
+    if not call.resp3:
+        return list(members)
+    if isinstance(members, Set) and members.encoding != "intset":
+        return set(members)
+    ordered = OrderedMembers(members)
+    return ordered if ordered else set()
 
 
 def _read_all(call: Call, keys: tuple[bytes, ...]) -> list[Set | None]:
@@ -36,7 +41,7 @@ def _store(call: Call, destination: bytes, result: Set, event: str) -> int:
     if len(result):
         db.put(destination, result)
         call.changed(destination, event, SET)
-    elif db.remove(destination):
+    elif db.erase(destination):
         call.changed(destination, "del", GENERIC)
     return len(result)
 
@@ -116,10 +121,12 @@ def srem(call: Call, key: bytes, *members: bytes) -> Reply:
 )
 def smove(call: Call, source: bytes, destination: bytes, member: bytes) -> Reply:
     db = call.db
-    origin = db.write_as(source, Set)
+    origin = db.write(source)
+    target = db.write(destination)
     if origin is None:
         return 0
-    target = db.write_as(destination, Set)
+    if type(origin) is not Set or (target is not None and type(target) is not Set):
+        raise WrongTypeError
     if origin is target:
         return 1 if member in origin else 0
     if not origin.remove(member):

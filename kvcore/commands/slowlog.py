@@ -93,4 +93,4 @@ def slowlog_reset(call: Call) -> Reply:
     summary="List the subcommands.",
 )
 def slowlog_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"slowlog"], {"GET": "[<count>]"})
+    return container_help(call.engine.originals[b"slowlog"], {"GET": "[<count>]"})

@@ -284,7 +284,7 @@ def store_items(call: Call, destination: bytes, items: list[tuple[bytes, float]]
     """Put a sorted set of ``items`` in the place of whatever ``destination`` held; none removes it."""
     db = call.db
     if not items:
-        if db.remove(destination):
+        if db.erase(destination):
             call.changed(destination, "del", GENERIC)
         return 0
     limits = call.engine.limits

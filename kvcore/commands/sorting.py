@@ -54,9 +54,10 @@ class _Pattern:
 class _Options:
     """What the words after the key ask for."""
 
-    __slots__ = ("alpha", "by", "count", "descending", "get", "offset", "store", "unsorted")
+    __slots__ = ("_may_follow", "alpha", "by", "count", "descending", "get", "offset", "store", "unsorted")
 
-    def __init__(self, words: tuple[bytes, ...], may_store: bool) -> None:
+    def __init__(self, words: tuple[bytes, ...], may_store: bool, may_follow: bool) -> None:
+        """``may_follow`` says whether patterns may lead to keys that are not among the arguments."""
         self.alpha = False
         self.descending = False
         self.unsorted = False
@@ -65,6 +66,7 @@ class _Options:
         self.store: bytes | None = None
         self.offset = 0
         self.count = -1
+        self._may_follow = may_follow
         position = 0
         while position < len(words):
             position += 1 + self._read(words[position].upper(), words[position + 1 : position + 3], may_store)
@@ -86,8 +88,12 @@ class _Options:
             self.by = _Pattern(operands[0])
             # Without a star every element would get the same weight: a way to ask for no order.
             self.unsorted = self.unsorted or self.by.never
+            if not (self.by.never or self._may_follow):
+                raise CommandError(errors.SORT_BY_DENIED)
             return 1
         elif option == b"GET" and operands:
+            if not self._may_follow:
+                raise CommandError(errors.SORT_GET_DENIED)
             self.get.append(_Pattern(operands[0]))
             return 1
         else:
@@ -113,7 +119,7 @@ _COMPLEXITY: Final = (
     summary="Sort a list, set or sorted set; return the result or store it as a list.",
 )
 def sort(call: Call, key: bytes, *words: bytes) -> Reply:
-    options = _Options(words, may_store=True)
+    options = _Options(words, True, call.engine.acl.may_read_every_key(call.session))
     found = _sort(call, key, options)
     if options.store is None:
         return found
@@ -121,7 +127,7 @@ def sort(call: Call, key: bytes, *words: bytes) -> Reply:
     if found:
         call.db.put(target, List([b"" if item is None else item for item in found]))
         call.changed(target, "sortstore", LIST, len(found))
-    elif call.db.remove(target):
+    elif call.db.erase(target):
         call.changed(target, "del", GENERIC)
     return len(found)
 
@@ -138,7 +144,7 @@ def sort(call: Call, key: bytes, *words: bytes) -> Reply:
     summary="Sort a list, set or sorted set; SORT without STORE, for replicas.",
 )
 def sort_ro(call: Call, key: bytes, *words: bytes) -> Reply:
-    return _sort(call, key, _Options(words, may_store=False))
+    return _sort(call, key, _Options(words, False, call.engine.acl.may_read_every_key(call.session)))
 
 
 def _sort(call: Call, key: bytes, options: _Options) -> list[bytes | None]:

@@ -21,8 +21,9 @@ from kvcore.datatypes.consumer_group import UNKNOWN, Consumer, ConsumerGroup, Pe
 from kvcore.datatypes.numbers import INT_MAX
 from kvcore.datatypes.stream import Stream
 from kvcore.datatypes.stream_id import format_id, parse_id
-from kvcore.errors import CommandError
+from kvcore.errors import CommandError, WrongTypeError
 from kvcore.helptext import container_help
+from kvcore.keyspace import Value
 from kvcore.replies import NULL_ARRAY, OK, Reply
 
 _AUTOCLAIM_COUNT: Final = 100
@@ -211,7 +212,7 @@ def xgroup_delconsumer(call: Call, key: bytes, name: bytes, consumer: bytes) -> 
     summary="List the subcommands of XGROUP.",
 )
 def xgroup_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"xgroup"], _HELP)
+    return container_help(call.engine.originals[b"xgroup"], _HELP)
 
 
 # Acknowledging and claiming
@@ -238,8 +239,9 @@ def xack(call: Call, key: bytes, name: bytes, *ids: bytes) -> Reply:
     return acknowledged
 
 
-def _claimable(call: Call, key: bytes, name: bytes) -> tuple[Stream, ConsumerGroup]:
-    source = call.db.read_as(key, Stream)
+def _claimable(source: Value | None, key: bytes, name: bytes) -> tuple[Stream, ConsumerGroup]:
+    if source is not None and type(source) is not Stream:
+        raise WrongTypeError
     group = source.groups.get(name) if source is not None else None
     if source is None or group is None:
         raise CommandError(errors.no_group(key, name))
@@ -303,7 +305,7 @@ class _Claim:
     tips=("nondeterministic_output",),
 )
 def xclaim(call: Call, key: bytes, name: bytes, consumer: bytes, min_idle: bytes, *arguments: bytes) -> Reply:
-    source, group = _claimable(call, key, name)
+    source, group = _claimable(call.db.read(key), key, name)
     idle_ms = integer(min_idle, errors.invalid_claim_number("min-idle-time", "XCLAIM"))
     ids: list[tuple[int, bytes]] = []
     for argument in arguments:
@@ -414,6 +416,7 @@ class _Claiming:
 def xautoclaim(
     call: Call, key: bytes, name: bytes, consumer: bytes, min_idle: bytes, start: bytes, *options: bytes
 ) -> Reply:
+    held = call.db.read(key)  # looked up before the arguments are
     idle_ms = integer(min_idle, errors.invalid_claim_number("min-idle-time", "XAUTOCLAIM"))
     first = range_start(start)
     count = _AUTOCLAIM_COUNT
@@ -428,7 +431,7 @@ def xautoclaim(
         if option != b"COUNT" or value is None:
             raise CommandError(errors.SYNTAX)
         count = integer_in_range(value, 1, INT_MAX >> 4, errors.GEO_COUNT_NOT_POSITIVE)
-    source, group = _claimable(call, key, name)
+    source, group = _claimable(held, key, name)
     claim = _Claiming(call, key, name, source, group, consumer, idle_ms)
     looked = list(islice(group.pending.irange(first), min(count * _AUTOCLAIM_LOOKS, len(group.pending)) + 1))
     cursor = 0
@@ -472,7 +475,7 @@ def xautoclaim(
 )
 def xpending(call: Call, key: bytes, name: bytes, *arguments: bytes) -> Reply:
     if not arguments:
-        return _pending_summary(_claimable(call, key, name)[1])
+        return _pending_summary(_claimable(call.db.read(key), key, name)[1])
     idle_ms = 0
     if not 3 <= len(arguments) <= 6:
         raise CommandError(errors.SYNTAX)
@@ -483,7 +486,7 @@ def xpending(call: Call, key: bytes, name: bytes, *arguments: bytes) -> Reply:
             raise CommandError(errors.SYNTAX)
     count = max(integer(arguments[2]), 0)
     low, high = range_start(arguments[0]), range_end(arguments[1])
-    _, group = _claimable(call, key, name)
+    _, group = _claimable(call.db.read(key), key, name)
     pel = group.pending
     if len(arguments) > 3:
         consumer = group.consumers.get(arguments[3])

@@ -190,4 +190,4 @@ def xinfo_consumers(call: Call, key: bytes, name: bytes) -> Reply:
     summary="List the subcommands of XINFO.",
 )
 def xinfo_help(call: Call) -> Reply:
-    return container_help(call.engine.commands[b"xinfo"], _HELP)
+    return container_help(call.engine.originals[b"xinfo"], _HELP)

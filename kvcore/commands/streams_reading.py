@@ -50,7 +50,7 @@ class _Request:
         """NOACK: entries count as acknowledged when they are delivered."""
 
 
-def _parse(arguments: tuple[bytes, ...], grouped: bool) -> _Request:
+def _parse(call: Call, arguments: tuple[bytes, ...], grouped: bool) -> _Request:
     request = _Request()
     place = 0
     while True:
@@ -61,6 +61,8 @@ def _parse(arguments: tuple[bytes, ...], grouped: bool) -> _Request:
         if option == b"STREAMS" and more:
             break
         if option == b"BLOCK" and more:
+            if call.session.kind == "script":
+                raise CommandError(errors.block_in_script(call.argv[0]))
             request.block_ms = _block_ms(arguments[place + 1])
             place += 1
         elif option == b"COUNT" and more:
@@ -115,7 +117,7 @@ def _as_reply(call: Call, streams: list[tuple[bytes, list[Reply]]]) -> Reply:
     summary="Return the entries after an id of each stream, waiting for one if need be.",
 )
 def xread(call: Call, *arguments: bytes) -> Reply:
-    request = _parse(arguments, grouped=False)
+    request = _parse(call, arguments, grouped=False)
     db = call.db
     after: dict[bytes, int] = {}
     wanted: list[tuple[bytes, int]] = []
@@ -169,7 +171,7 @@ def xread(call: Call, *arguments: bytes) -> Reply:
     summary="Return entries that are new to a group, or those a consumer still owes, waiting for one if need be.",
 )
 def xreadgroup(call: Call, *arguments: bytes) -> Reply:
-    request = _parse(arguments, grouped=True)
+    request = _parse(call, arguments, grouped=True)
     name = request.group
     assert name is not None
     db = call.db

@@ -227,7 +227,7 @@ def set_(call: Call, key: bytes, value: bytes, *options: bytes) -> Reply:
     if not options:
         db = call.db
         db.put(key, value)
-        if db.watchers or db.notify_mask:
+        if db.observed:
             call.changed(key, "set", STRING)
         else:
             call.dirty += 1
@@ -491,7 +491,7 @@ def getex(call: Call, key: bytes, *options: bytes) -> Reply:
         return None
     if flags & _TIMES:
         at_ms = _expiry_at(call, expiry, flags)
-        if at_ms <= call.now_ms():
+        if call.is_past(at_ms):
             _delete(call, key)
         else:
             db.set_expiry(key, at_ms)
@@ -523,7 +523,7 @@ def _increment(call: Call, key: bytes, amount: int) -> int:
         db.store(key, b"%d" % number)
     else:
         db.replace(key, b"%d" % number)
-    if db.watchers or db.notify_mask:
+    if db.observed:
         call.changed(key, "incrby", STRING)
     else:
         call.dirty += 1
@@ -614,6 +614,8 @@ def incrbyfloat(call: Call, key: bytes, amount: bytes) -> Reply:
     if not isinstance(total, LongDouble):
         raise CommandError(errors.NAN_OR_INFINITY)
     text = format_long_double(total)
+    if text.isdigit() or (text[:1] == b"-" and text[1:].isdigit()):
+        text = call.engine.keyspace.note_float(text)
     call.db.store(key, text)
     call.changed(key, "incrbyfloat", STRING)
     call.propagate(b"SET", key, text, b"KEEPTTL")

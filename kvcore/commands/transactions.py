@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from kvcore import errors
 from kvcore.call import Call
-from kvcore.command import command
+from kvcore.command import SKIP_MONITOR, command
 from kvcore.errors import CommandError
 from kvcore.replies import NO_REPLY, NULL_ARRAY, OK, Reply, Transaction
-from kvcore.session import IN_MULTI, Watch
+from kvcore.session import IN_MULTI, RESTRICTED, Watch
 
 if TYPE_CHECKING:
     from kvcore.session import Session
@@ -86,6 +86,7 @@ def watch(call: Call, *keys: bytes) -> Reply:
         if (db.index, key) not in session.watched:
             session.watched[db.index, key] = Watch(db, key, db.is_due(key))
             db.watchers.setdefault(key, {})[session] = None
+            db.observed = True
     return OK
 
 
@@ -125,12 +126,19 @@ def exec_(call: Call) -> Reply:
     if queue is None:
         raise CommandError(errors.EXEC_WITHOUT_MULTI)
     refused = session.multi_dirty
+    runs_scripts = session.multi_bits & SKIP_MONITOR  # only commands that run scripts show themselves to MONITOR
     changed = session.watched_changed or _watched_key_expired(session)
     abandon(session)
     if refused:
         raise CommandError(errors.EXEC_ABORT)
     if changed:
         return NULL_ARRAY
+    if runs_scripts:
+        return call.engine.scripts.enter(call, lambda: _run_all(call, session, queue))
+    return _run_all(call, session, queue)
+
+
+def _run_all(call: Call, session: Session, queue: list[list[bytes]]) -> Reply:
     argv, record = call.argv, call.command
     call.may_block = False
     try:
@@ -145,6 +153,11 @@ def _run(session: Session, queue: list[list[bytes]]) -> Reply:
     execute = session.engine.execute_nested
     replies = Transaction()
     for argv in queue:
+        if session.gate & RESTRICTED:
+            refusal = session.engine.acl.refuse_queued(session, session.engine.resolve(argv), argv)
+            if refusal is not None:
+                replies.append(refusal)
+                continue
         before = len(session.outbox)
         reply = execute(session, argv)
         if reply is NO_REPLY:
