@@ -13,41 +13,77 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable
-from typing import cast
+from typing import Final, Protocol, cast
 
+from kvcore import plugins
+from kvcore.clock import steady_clock
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.errors import ConfigError
-from kvcore.frontends.connection import Connection, refusal
+from kvcore.frontends.connection import Connection, RefusedError
 from kvcore.frontends.host import Host
-from kvcore.frontends.listen import ListenError, format_address, open_tcp, open_unix, tune_client
+from kvcore.frontends.listen import (
+    NO_PORT,
+    NOT_BOUND,
+    Listener,
+    ListenError,
+    Listeners,
+    follow_max_clients,
+    format_address,
+    raise_file_limit,
+    tune_client,
+)
 from kvcore.frontends.process import ServerProcess
+from kvcore.frontends.script_turns import server_turns
+from kvcore.frontends.service import Supervisor
+from kvcore.frontends.tls import DIRECTIVES as TLS_DIRECTIVES
+from kvcore.frontends.tls import Handshakes, TlsError, TlsLayer, make_context
 
 logger = logging.getLogger("kvcore.server")
 
+ACCEPTS_PER_TURN: Final = 1000
+"""Clients taken from one listening socket before the others have their turn."""
+
+NO_TLS: Final = "Unable to update TLS configuration. Check server logs."
+
+
+class _SteadyLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, whose timers go on while freezegun has stopped the clock that it would ask."""
+
+    def __init__(self) -> None:
+        self._steady_ns = steady_clock()
+        super().__init__()
+
+    def time(self) -> float:
+        """Return the steady time in seconds."""
+        return self._steady_ns() / 1e9
+
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Make a loop: uvloop's where it is installed."""
+    """Make a loop: uvloop's where it is installed. It must be one that watches sockets, for accepting."""
     try:
         import uvloop
     except ImportError:
-        return asyncio.new_event_loop()
+        return _SteadyLoop()
     return uvloop.new_event_loop()
 
 
-class WriteBatch:
-    """What one turn of an event loop has to send, sent together at its end.
+class Loop:
+    """One event loop's own: what a turn has to send, sent together at its end, and the handshakes under way.
 
     Sending while others are still to be read wakes their peers one by one, and a wake-up costs more than the system
     call: a fifth of the server's time with 50 pipelining clients. Sent in a row, most find their peer awake.
     """
 
-    __slots__ = ("_clients", "loop", "thread")
+    __slots__ = ("_clients", "_engine", "handshakes", "loop", "thread")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, engine: Engine, loops: int = 1) -> None:
         self.loop = loop
+        self._engine = engine
+        self.handshakes = Handshakes(engine.config, loops)
         self.thread = 0
         """The thread the loop runs in, known once it runs."""
         self._clients: list[ClientProtocol] = []
@@ -60,19 +96,27 @@ class WriteBatch:
 
     def _send(self) -> None:
         clients, self._clients = self._clients, []
-        for client in clients:
-            client.send()
+        if self.commit():
+            for client in clients:
+                client.send()
+        else:
+            for client in clients:
+                client.abort()
+
+    def commit(self) -> bool:
+        """Make this turn's changes as safe as `appendfsync` asks; False if no client may hear that they were made."""
+        return self._engine.persistence.commit()
 
 
 class ClientProtocol(asyncio.Protocol):
     """The transport side of one client."""
 
-    __slots__ = ("_batch", "_check_output", "_connection", "_receive", "_server", "_socket_transport", "_unsent")
+    __slots__ = ("_check_output", "_connection", "_loop", "_receive", "_server", "_socket_transport", "_unsent")
 
-    def __init__(self, server: AsyncioServer, batch: WriteBatch) -> None:
+    def __init__(self, server: AsyncioServer, loop: Loop) -> None:
         self._server = server
-        self._batch = batch
-        batch.thread = threading.get_ident()
+        self._loop = loop
+        loop.thread = threading.get_ident()
         self._unsent: list[bytes] = []
         self._connection: Connection | None = None
         self._receive: Callable[[bytes], None] = _drop
@@ -87,19 +131,21 @@ class ClientProtocol(asyncio.Protocol):
         if server.stopping:
             self._socket_transport.abort()
             return
-        refused = refusal(server.host, transport.get_extra_info("peername"))
-        if refused:
-            self._socket_transport.write(refused)
-            self._socket_transport.close()
-            return
         client = transport.get_extra_info("socket")
         if client.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):  # the peer may be gone already
                 tune_client(client, server.config.integer("tcp-keepalive"))
         path = server.config.string("unixsocket")
-        peer = format_address(transport.get_extra_info("peername"), path)
+        origin = transport.get_extra_info("peername")
+        peer = format_address(origin, path)
         local = format_address(transport.get_extra_info("sockname"), path)
-        self._connection = connection = Connection(server.host, self, peer, local, client.fileno())
+        try:
+            connection = Connection(server.host, self, peer, local, client.fileno(), origin)
+        except RefusedError as error:
+            self._socket_transport.write(error.reply)
+            self._socket_transport.close()
+            return
+        self._connection = connection
         self._receive = connection.receive
         self._check_output = connection.check_output
         server.connections[connection] = None
@@ -112,7 +158,8 @@ class ClientProtocol(asyncio.Protocol):
         """Close once all that the client sent has been answered; True if that is still to be done."""
         connection = self._connection
         more = connection is not None and connection.end()
-        self.send()
+        if self._unsent and self._loop.commit():
+            self.send()
         return more
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -132,7 +179,7 @@ class ClientProtocol(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes at the end of the loop's turn."""
         if not self._unsent:
-            self._batch.add(self)
+            self._loop.add(self)
         self._unsent.append(data)
 
     def send(self) -> None:
@@ -149,11 +196,15 @@ class ClientProtocol(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what is buffered, then close."""
+        if self._unsent and not self._loop.commit():
+            self.abort()
+            return
         self.send()
         self._socket_transport.close()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once, and send nothing more."""
+        self._unsent = []
         self._socket_transport.abort()
 
     def schedule(self) -> None:
@@ -161,12 +212,11 @@ class ClientProtocol(asyncio.Protocol):
         connection = self._connection
         if connection is None:
             return  # lost meanwhile
-        loop = self._batch.loop
-        if threading.get_ident() == self._batch.thread:
-            loop.call_soon(connection.flush)
+        if threading.get_ident() == self._loop.thread:
+            self._loop.loop.call_soon(connection.flush)
         else:
             with contextlib.suppress(RuntimeError):  # the loop has closed: the connection goes with it
-                loop.call_soon_threadsafe(connection.flush)
+                self._loop.loop.call_soon_threadsafe(connection.flush)
 
     def pause_reading(self) -> None:
         """Leave what the client sends with the operating system."""
@@ -187,8 +237,24 @@ def _drop(_data: bytes) -> None:
     """Ignore what a refused client sends."""
 
 
-def _refuse_rebinding() -> None:
-    raise ConfigError("the listening addresses of a running server are fixed")
+class Companion(Protocol):
+    """A front end that runs beside a server, in a thread of its own."""
+
+    def open(self) -> None:
+        """Bind; raises ListenError."""
+
+    def start(self) -> None:
+        """Begin to serve."""
+
+    def stop(self) -> None:
+        """Stop serving, or undo ``open``."""
+
+
+class CompanionClass(Protocol):
+    """What ``kvcore.companions`` entry points name."""
+
+    def __call__(self, host: Host, config: Config) -> Companion:
+        """Prepare; binds nothing yet."""
 
 
 def calm_collector() -> None:
@@ -218,7 +284,14 @@ class AsyncioServer:
         self.connections: dict[Connection, None] = {}
         self.stopping = False
         """Whoever is still being accepted comes too late."""
-        self._sockets: list[socket.socket] = []
+        self.listeners = Listeners(config)
+        self._tls: ssl.SSLContext | None = None
+        """What new TLS clients get; None while `tls-port` is 0."""
+        self._loops: list[Loop] = []
+        """The event loops that clients are dealt to, the main one first."""
+        self._turn = 0
+        self._http: Companion | None = None
+        self._adopting: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -229,28 +302,45 @@ class AsyncioServer:
 
     def open(self) -> None:
         """Bind the listening sockets; raises ListenError."""
-        self._sockets = open_tcp(self.config)
-        if self._sockets:
-            self.port = self._sockets[0].getsockname()[1]
-            self.config.assign("port", self.port)
-        self.engine.process = ServerProcess(self.port)
-        unix = open_unix(self.config)
-        if unix is not None:
-            self._sockets.append(unix)
+        config = self.config
+        clients = config.integer("maxclients")
+        allowed = raise_file_limit(clients)
+        if allowed < clients:
+            logger.warning("The limit of open files allows %d clients: maxclients has been reduced.", allowed)
+            config.assign("maxclients", max(1, allowed))
+        if config.integer("tls-port"):
+            try:
+                self._tls = make_context(config)
+            except TlsError as error:
+                logger.warning("%s", error)
+                raise ListenError("Failed to configure TLS. Check logs for more info.") from error
+        if config.integer("http-port"):
+            made: CompanionClass = plugins.load("kvcore.companions", "http")  # type: ignore[assignment]
+            self._http = made(self.host, config)
+            self._http.open()
+        try:
+            self.port = self.listeners.open()
+        except ListenError:
+            if self._http is not None:
+                self._http.stop()
+            raise
+        self.engine.process = ServerProcess(self.port or config.integer("tls-port"))
 
-    def run(self, on_ready: Callable[[], None] | None = None) -> int:
-        """Serve until told to stop; return 0, or 1 if a socket could not be bound."""
+    def run(self, supervisor: Supervisor | None = None) -> int:
+        """Serve until told to stop, and tell who supervises; return 0, or 1 if a socket could not be bound."""
         try:
             self.open()
         except ListenError as error:
             logger.critical("%s", error)
             return 1
-        logger.info("Running mode=standalone, port=%d.", self.port)
+        logger.info("Running mode=standalone, port=%d.", self.engine.process.tcp_port)
         logger.info("Port: %d, PID: %d", self.port, os.getpid())
         calm_collector()
+        watching = supervisor or Supervisor()
+        self.engine.process.supervised = watching.name
         loop = new_event_loop()
         try:
-            loop.run_until_complete(self._serve(loop, on_ready))
+            loop.run_until_complete(self._serve(loop, watching.ready, watching.stopping))
         finally:
             loop.close()
         return 0
@@ -263,7 +353,7 @@ class AsyncioServer:
 
         def body() -> None:
             try:
-                loop.run_until_complete(self._serve(loop, ready.set))
+                loop.run_until_complete(self._serve(loop, ready.set, _nothing))
             finally:
                 loop.close()
                 ready.set()
@@ -285,49 +375,131 @@ class AsyncioServer:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
-    async def _serve(self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], None] | None) -> None:
+    async def _serve(
+        self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], None], on_stopping: Callable[[], None]
+    ) -> None:
         self._loop = loop
         self._stopping = asyncio.Event()
         self.stopping = False
         self.engine.on_shutdown = self._ask_to_stop
+        self.engine.scripts.turns = server_turns(self.host.lock)
         self._watch_signals(loop)
         self.host.on_sooner = self._tick_at
-        for name in ("bind", "port"):
-            self.config.on_change(name, _refuse_rebinding)
-        self.config.on_change("proto-max-bulk-len", self._follow_config)
+        self._watch_config()
         self._tick()
-        servers = await self.listen(loop)
+        self._loops = self.make_loops(loop)
+        self.listeners.on_open = self._accept_on
+        self.listeners.on_retire = self._retire
+        for listener in self.listeners.all():
+            self._watch(listener)
         logger.info("Ready to accept connections")
-        if on_ready is not None:
-            on_ready()
+        if self.config.string("unixsocket"):
+            logger.info("The server is now ready to accept connections at %s", self.config.string("unixsocket"))
+        if self._http is not None:
+            self._http.start()
+        on_ready()
         await self._stopping.wait()
         logger.warning("User requested shutdown...")
-        for server in servers:
-            server.close()
+        on_stopping()
+        with self.host.lock:
+            self.engine.scripts.abandon()
+        if self._http is not None:
+            self._http.stop()
+        self._stop_accepting()
         await self.close_clients()
         self._cleanup()
         logger.warning("kvcore is now ready to exit, bye bye...")
 
-    async def listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.AbstractServer]:
-        """Accept connections on every listening socket."""
-        backlog = self.config.integer("tcp-backlog")
+    def make_loops(self, loop: asyncio.AbstractEventLoop) -> list[Loop]:
+        """Return the event loops that clients are dealt to: the main one."""
+        return [Loop(loop, self.engine)]
 
-        batch = WriteBatch(loop)
+    # Accepting, on the main loop
 
-        def client() -> ClientProtocol:
-            return ClientProtocol(self, batch)
+    def _watch(self, listener: Listener) -> None:
+        if self._loop is not None and not listener.retired and not self.stopping:
+            self._loop.add_reader(listener.socket, self._accept, listener)
 
-        servers: list[asyncio.AbstractServer] = []
-        for listener in self._sockets:
-            if listener.family == socket.AF_UNIX:
-                servers.append(await loop.create_unix_server(client, sock=listener, backlog=backlog))
+    def _accept_on(self, listener: Listener) -> None:
+        """Begin to accept on a new socket. Called under the engine lock, on any loop."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._watch, listener)
+
+    def _retire(self, listener: Listener) -> None:
+        """Close a socket that listens no more. Called under the engine lock, on any loop."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._forget, listener)
+
+    def _forget(self, listener: Listener) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(listener.socket)
+        listener.socket.close()
+
+    def _accept(self, listener: Listener) -> None:
+        """Take the clients that wait and deal them to the loops in turn."""
+        assert self._loop is not None
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                client, _address = listener.socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if not listener.retired:  # out of file descriptors: later there may be some
+                    logger.warning("Accepting client connection: %s", error.strerror or error)
+                    self._loop.remove_reader(listener.socket)
+                    self._loop.call_later(0.1, self._watch, listener)
+                return
+            client.setblocking(False)
+            if listener.tls and len(self.engine.sessions) >= self.config.integer("maxclients"):
+                # As the real server: an error would have to be encrypted, and a handshake is what there is no room for.
+                self.engine.statistics.rejected_connections += 1
+                client.close()
+                continue
+            owner = self._loops[self._turn % len(self._loops)]
+            self._turn += 1
+            if owner.loop is self._loop:
+                self._adopt(owner, client, listener.tls)
             else:
-                servers.append(await loop.create_server(client, sock=listener, backlog=backlog))
-        return servers
+                owner.loop.call_soon_threadsafe(self._adopt, owner, client, listener.tls)
+
+    def _adopt(self, owner: Loop, client: socket.socket, tls: bool) -> None:
+        """Make the client this loop's own; runs on it."""
+        context = self._tls
+
+        def plain() -> ClientProtocol:
+            return ClientProtocol(self, owner)
+
+        def encrypted() -> TlsLayer:
+            assert context is not None
+            return TlsLayer(context, owner.handshakes, owner.loop, plain)
+
+        async def connect() -> None:
+            try:
+                await owner.loop.connect_accepted_socket(encrypted if tls else plain, client)
+            except OSError:  # gone already
+                client.close()
+
+        if tls and context is None:  # TLS was switched off while the client came: it must not get plain text
+            client.close()
+            return
+        task = owner.loop.create_task(connect())
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    def _stop_accepting(self) -> None:
+        assert self._loop is not None
+        self.stopping = True
+        for listener in self.listeners.all():
+            listener.retired = True
+            self._loop.remove_reader(listener.socket)
+        self.listeners.close()
 
     async def close_clients(self) -> None:
         """Close every connection and let them go, those too that were being accepted."""
-        self.stopping = True
+        for each in self._loops:
+            each.loop.call_soon_threadsafe(each.handshakes.abort)
         for _ in range(100):
             with self.host.lock:
                 for connection in list(self.connections):
@@ -342,21 +514,68 @@ class AsyncioServer:
                 loop.add_signal_handler(number, self._signalled, name)
 
     def _signalled(self, name: str) -> None:
-        logger.warning("Received %s scheduling shutdown...", name)
         assert self._stopping is not None
-        if self._stopping.is_set():
-            os._exit(1)  # asked twice: the user does not want to wait
-        self._stopping.set()
+        if self._stopping.is_set() and name == "SIGINT":
+            logger.warning("You insist... exiting now.")
+            os._exit(1)
+        logger.warning("Received %s scheduling shutdown...", name)
+        options = self.config.strings(f"shutdown-on-{name.lower()}")
+        save = True if "save" in options else False if "nosave" in options else None
+        with self.host.lock:
+            asked = self.engine.request_shutdown(save, force="force" in options)
+        if not asked:
+            logger.warning("Errors trying to shut down; send the signal again once they are mended")
 
     def _cleanup(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self.engine.on_shutdown = None
-        path = self.config.string("unixsocket")
-        if path:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+
+    # Configuration; these run under the engine lock, on any loop
+
+    def _watch_config(self) -> None:
+        config = self.config
+        config.on_change("bind", lambda: self._follow_addresses(NOT_BOUND))
+        config.on_change("port", lambda: self._follow_addresses(NO_PORT))
+        config.on_change("tls-port", self._follow_tls_port)
+        config.on_change("maxclients", lambda: follow_max_clients(config))
+        config.on_change("proto-max-bulk-len", self._follow_config)
+        for name in TLS_DIRECTIVES:
+            config.on_change(name, self._follow_tls)
+        for name in ("tls-max-handshakes", "tls-handshake-timeout"):
+            config.on_change(name, self._follow_handshakes)
+
+    def _follow_addresses(self, refusal: str) -> None:
+        if self.stopping:
+            return  # the configuration may outlive the server
+        if self.config.integer("tls-port") and self._tls is None:
+            self._follow_tls()
+        try:
+            self.listeners.follow()
+        except ListenError as error:
+            raise ConfigError(refusal) from error
+        self.port = self.config.integer("port")
+        self.engine.process.tcp_port = self.port or self.config.integer("tls-port")
+
+    def _follow_tls_port(self) -> None:
+        self._follow_tls()
+        self._follow_addresses(NO_PORT)
+
+    def _follow_tls(self) -> None:
+        """Make new clients' context; the present one stays if that fails."""
+        if not self.config.integer("tls-port") or self.stopping:
+            self._tls = None
+            return
+        try:
+            self._tls = make_context(self.config)
+        except TlsError as error:
+            logger.warning("%s", error)
+            raise ConfigError(NO_TLS) from error
+
+    def _follow_handshakes(self) -> None:
+        for each in self._loops:
+            each.handshakes.follow(self.config)
 
     def _follow_config(self) -> None:
         for connection in list(self.connections):

@@ -27,7 +27,8 @@ from kvcore import __version__, plugins
 from kvcore.config import Config, ConfigFileError, ConfigReadError, fatal, quote
 from kvcore.directives import TABLE
 from kvcore.errors import ConfigError, KvcoreError
-from kvcore.frontends import logs
+from kvcore.frontends import logs, service
+from kvcore.frontends.text_file import LocalFile
 
 PROGRAM = "kvcore-server"
 
@@ -75,8 +76,18 @@ Examples:
 class Server(Protocol):
     """What a front end's class makes."""
 
-    def run(self) -> int:
-        """Serve until told to stop; return the exit status."""
+    def run(self, supervisor: service.Supervisor) -> int:
+        """Serve until told to stop, and tell who supervises; return the exit status."""
+
+
+class Storage(Protocol):
+    """What a ``kvcore.storage`` entry point makes of an engine."""
+
+    def load(self) -> bool:
+        """Bring back what the last process left; False if there was nothing. Raises KvcoreError."""
+
+    def close(self) -> bool:
+        """Put on disk what is still to be put there; False if that failed."""
 
 
 class ServerClass(Protocol):
@@ -174,7 +185,10 @@ def read_files(pattern: str) -> list[str]:
 
 def load_config(arguments: Arguments, environment: Mapping[str, str]) -> Config:
     """Build the configuration; raise ConfigError. Changes the working directory when a `dir` line says so."""
+    from kvcore.frontends.users import check_while_reading  # it brings all commands: not for --help
+
     config = Config()
+    check_while_reading(config)
     config.assign("dir", os.getcwd())
     config.on_change("dir", lambda: _enter(config))
     source = "".join(read_files(arguments.file)) if arguments.file else ""
@@ -233,9 +247,9 @@ def _main(words: list[str]) -> int:
     try:
         config = load_config(arguments, os.environ)
     except ConfigReadError as error:
-        handler = logs.install("notice", "")
+        log = logs.install(Config())
         logger.warning("%s", error)
-        logs.uninstall(handler)
+        log.close()
         return 1
     if own.print:
         _print_config(config)
@@ -244,15 +258,22 @@ def _main(words: list[str]) -> int:
     if own.print or own.check:
         return 0
     try:
-        handler = logs.install(config.string("loglevel"), config.string("logfile"))
+        log = logs.install(config)
     except ConfigError as error:
         sys.stderr.write(_writable(fatal(str(error))))
         return 1
     config.on_change("loglevel", lambda: logs.set_level(config.string("loglevel")))
+    config.on_change("crash-log-enabled", lambda: log.follow_crash_log(config))
+    log.follow_crash_log(config)
+    supervisor = service.find_supervisor(config, os.environ)
+    if config.flag("daemonize") and supervisor.name == "no":
+        service.leave_terminal()
+        if not config.string("pidfile"):
+            config.assign("pidfile", service.DEFAULT_PID_FILE)
     try:
-        return _start(config, bool(words), handler)
+        return _start(config, bool(words), log, supervisor)
     finally:
-        logs.uninstall(handler)
+        log.close()
 
 
 def _ask_typer(words: list[str], own: Own) -> int:
@@ -280,7 +301,7 @@ def _ask_typer(words: list[str], own: Own) -> int:
     return 0 if own.version or "--help" in words else -1
 
 
-def _start(config: Config, configured: bool, handler: logging.Handler) -> int:
+def _start(config: Config, configured: bool, log: logs.Log, supervisor: service.Supervisor) -> int:
     """Announce the server and run it."""
     logger.warning("oO0OoO0OoO0Oo kvcore is starting oO0OoO0OoO0Oo")
     logger.warning("%s, pid=%d, just started", version_line(), os.getpid())
@@ -288,11 +309,11 @@ def _start(config: Config, configured: bool, handler: logging.Handler) -> int:
         logger.warning("Configuration loaded")
     else:
         logger.warning("Warning: no config file specified, using the default config: see %s --help", PROGRAM)
-    logs.set_role(handler, "M")
+    log.set_role("M")
     for row in config.without_effect():
         logger.warning("'%s' is accepted. %s", row.name, row.status)
     try:
-        return _serve_with_pid_file(config)
+        return _serve_with_pid_file(config, supervisor)
     except KvcoreError as error:
         logger.warning("%s", error)
     except KeyboardInterrupt:
@@ -303,7 +324,7 @@ def _start(config: Config, configured: bool, handler: logging.Handler) -> int:
     return 1
 
 
-def _serve_with_pid_file(config: Config) -> int:
+def _serve_with_pid_file(config: Config, supervisor: service.Supervisor) -> int:
     path = os.path.abspath(config.string("pidfile")) if config.string("pidfile") else ""
     if path:
         try:
@@ -313,9 +334,10 @@ def _serve_with_pid_file(config: Config) -> int:
             logger.info("Failed to write PID file: %s", error.strerror or error)
             path = ""
     try:
-        return _serve(config)
+        return _serve(config, supervisor)
     finally:
         if path:
+            logger.info("Removing the pid file.")
             try:
                 os.unlink(path)
             except OSError as error:
@@ -328,12 +350,25 @@ def frontend_name(config: Config) -> str:
     return "threaded" if name == "asyncio" and config.integer("server-threads") > 1 else name
 
 
-def _serve(config: Config) -> int:
+def _serve(config: Config, supervisor: service.Supervisor) -> int:
     """Build the engine and run the chosen front end until it stops."""
     from kvcore.engine import Engine
+    from kvcore.frontends.users import open_acl_file
 
+    plugins.load_commands()
+    for module in config.modules:
+        plugins.load_module(module)
     made: ServerClass = plugins.load("kvcore.frontends", frontend_name(config))  # type: ignore[assignment]
-    return made(Engine(config), config).run()
+    engine = Engine(config)
+    persistence: Storage = plugins.load("kvcore.storage", "durable")(engine, exclusive=True)  # type: ignore[operator]
+    persistence.load()
+    open_acl_file(engine)
+    if config.file:
+        engine.config_file = LocalFile(config.file)
+    try:
+        return made(engine, config).run(supervisor)
+    finally:
+        persistence.close()
 
 
 def _print_config(config: Config) -> None:

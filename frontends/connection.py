@@ -12,6 +12,7 @@ engine lock.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, Protocol
 
@@ -25,6 +26,7 @@ from kvcore.session import (
     BLOCKED,
     CLOSE,
     NEEDS_AUTH,
+    PUSHES,
     REPLY_OFF,
     REPLY_SKIP,
     REPLY_SKIP_NEXT,
@@ -35,6 +37,13 @@ logger = logging.getLogger("kvcore.connection")
 
 COMMANDS_PER_TURN: Final = 1024
 """A connection gives way to the others after this many commands: about two milliseconds under the lock."""
+
+
+REPLIES_PER_WRITE: Final = 16
+"""Replies encoded together without a look at the output limit between them."""
+
+_MOST_REPLIES_PER_WRITE: Final = 64
+_LARGE_BYTES: Final = 1 << 20
 
 
 class Transport(Protocol):
@@ -69,8 +78,16 @@ class Transport(Protocol):
         ...
 
 
+class RefusedError(Exception):
+    """A client may not come in; ``reply`` says why."""
+
+    def __init__(self, reply: bytes) -> None:
+        super().__init__()
+        self.reply = reply
+
+
 class Connection:
-    """The protocol side of one client."""
+    """The protocol side of one client. ``origin`` is the socket's peer address; raises RefusedError."""
 
     __slots__ = (
         "_buffered_before",
@@ -97,7 +114,15 @@ class Connection:
         "session",
     )
 
-    def __init__(self, host: Host, transport: Transport, address: str, local_address: str, descriptor: int) -> None:
+    def __init__(
+        self,
+        host: Host,
+        transport: Transport,
+        address: str,
+        local_address: str,
+        descriptor: int,
+        origin: object = None,
+    ) -> None:
         self._host = host
         self._transport = transport
         self.address = address
@@ -122,7 +147,10 @@ class Connection:
         self._buffered_before = 0
         self._early: list[bytes] = []
         self._execute_many = host.engine.execute_many
-        with host.lock:
+        with host.lock:  # one hold for the check and the session: several loops must not pass `maxclients` together
+            refused = refusal(host, origin)
+            if refused:
+                raise RefusedError(refused)
             host.engine.statistics.connections += 1
             self.session = session = host.engine.session(self)
             session.wake = self.wake
@@ -143,6 +171,10 @@ class Connection:
         """Bytes written and not sent."""
         return self._transport.buffered()
 
+    def through(self, wrap: Callable[[Transport], Transport]) -> None:
+        """Put something between the connection and its transport from now on (fault injection)."""
+        self._transport = wrap(self._transport)
+
     def is_open(self) -> bool:
         """Whether a reply can still reach the client."""
         return not self._closing
@@ -158,7 +190,9 @@ class Connection:
         decoder = self._decoder
         decoder.feed(data)
         size = len(data)
-        self._host.engine.statistics.input_bytes += size
+        statistics = self._host.engine.statistics
+        statistics.reads += 1
+        statistics.input_bytes += size
         if self._left_off:
             # Parked, or more is queued: read on, so that a disconnection is seen, up to the limit.
             self._check_query_buffer()
@@ -324,6 +358,8 @@ class Connection:
         flags = session.interrupt
         if flags & BLOCKED:
             outbox.pop()  # the Blocked itself: the reply comes through deliver, and what is asked of it waits with it
+            if flags & PUSHES:
+                session.release_pushes()
             return
         if flags & (REPLY_OFF | REPLY_SKIP):
             outbox[-1] = NO_REPLY
@@ -337,6 +373,8 @@ class Connection:
             self._early.append(encode_many(outbox, self._encoded_as))
             outbox[:] = [reply]
             self._encoded_as = session.protocol
+        if flags & PUSHES:
+            session.release_pushes()
         if flags & CLOSE:
             self._closing = True
             self._commands = []
@@ -356,6 +394,12 @@ class Connection:
         return replies
 
     def _send(self, replies: list[Reply]) -> None:
+        if len(replies) > REPLIES_PER_WRITE:
+            self._send_in_parts(replies)
+        else:
+            self._send_together(replies)
+
+    def _send_together(self, replies: list[Reply]) -> None:
         data = encode_many(replies, self._encoded_as)
         if self._early:
             data = b"".join(self._early) + data
@@ -363,8 +407,22 @@ class Connection:
         if not data:
             return
         size = len(data)
-        self._host.engine.statistics.output_bytes += size
+        statistics = self._host.engine.statistics
+        statistics.writes += 1
+        statistics.output_bytes += size
         self._transport.write(data)
+
+    def _send_in_parts(self, replies: list[Reply]) -> None:
+        """Send many replies, but no more of them than the output limit allows: one value may stand in all of them."""
+        start, count = 0, REPLIES_PER_WRITE // 2
+        while start < len(replies) and not self._killed:
+            self._send_together(replies[start : start + count])
+            start += count
+            if self._transport.buffered() > _LARGE_BYTES:
+                self.check_output()
+                count = 1
+            else:
+                count = min(2 * count, _MOST_REPLIES_PER_WRITE)
 
     def check_output(self) -> None:
         """Close a client that reads too slowly (`client-output-buffer-limit`); the transport asks after it sent."""
@@ -380,7 +438,10 @@ class Connection:
             over_hard = over_hard or now - self._over_soft_since_ms > soft_seconds * 1000
         else:
             self._over_soft_since_ms = 0
-        if over_hard:
+        if engine.client_memory.limit:
+            with self._host.lock:
+                engine.client_memory.weigh(self.session)
+        if over_hard and not self._closing:
             engine.statistics.output_limit_disconnections += 1
             logger.warning("Client %s closed for overcoming of output buffer limits.", self.address)
             self._close_from_here()
@@ -395,6 +456,9 @@ class Connection:
             engine.statistics.query_limit_disconnections += 1
             logger.warning("Closing client %s that reached max query buffer length", self.address)
             self._close_from_here()
+        elif engine.client_memory.limit:
+            with self._host.lock:
+                engine.client_memory.weigh(self.session)
 
     def check(self, now_ms: int, timeout_s: int) -> None:
         """Close a client that stayed over a soft limit, or sent nothing for `timeout` seconds without reason."""
@@ -415,7 +479,7 @@ class Connection:
 
 
 def refusal(host: Host, peer: object) -> bytes:
-    """Return what to say to a client before its session begins, b"" if it may come in.
+    """Return what to say to a client before its session begins, b"" if it may come in. The caller holds the lock.
 
     ``peer`` is the socket's peer address: a tuple that begins with the IP address, or a path.
     """
@@ -424,7 +488,7 @@ def refusal(host: Host, peer: object) -> bytes:
     text = ""
     if len(engine.sessions) >= config.integer("maxclients"):
         text = errors.MAX_CLIENTS
-    elif config.flag("protected-mode") and not config.string("requirepass") and _is_stranger(peer):
+    elif config.flag("protected-mode") and engine.acl.default.nopass and _is_stranger(peer):
         text = errors.PROTECTED_MODE
     if not text:
         return b""

@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable
 
 from kvcore.engine import Engine
+from kvcore.frontends.network import SocketNetwork
+from kvcore.frontends.script_turns import LockTurns
 from kvcore.session import Session
 
 
 class Host:
     """One engine with its lock."""
 
-    __slots__ = ("engine", "lock", "next_tick_ms", "now_ms", "on_sooner", "orphans")
+    __slots__ = ("__weakref__", "engine", "lock", "next_tick_ms", "now_ms", "on_sooner", "orphans")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -30,6 +32,8 @@ class Host:
         self.on_sooner: Callable[[int], None] = _nobody
         """Called under the lock when a tick is due before the scheduled one."""
         engine.on_deadline = self._deadline
+        engine.network = SocketNetwork(self.lock)
+        engine.scripts.turns = LockTurns(self.lock)
 
     def tick(self) -> int:
         """Run the engine's tick; return in how many milliseconds the next one is due."""
@@ -46,6 +50,8 @@ class Host:
         now = engine.now_ms()
         deadline = engine.blocking.next_deadline_ms()
         delay = min(interval, max(1, deadline - now)) if deadline else interval
+        if engine.work_due_ms >= 0:
+            delay = min(delay, engine.work_due_ms)
         self.now_ms = now
         self.next_tick_ms = now + delay
         return delay

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from pathlib import Path
 
 from kvcore.ports import LocalProcess
@@ -32,3 +33,7 @@ class ServerProcess(LocalProcess):
         except OSError:
             return 0
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def crash(self, segfault: bool) -> None:
+        """Die of the signal that a broken C program dies of."""
+        os.kill(os.getpid(), signal.SIGSEGV if segfault else signal.SIGABRT)

@@ -7,13 +7,11 @@ are dealt to all loops in turn, and each loop owns its connections for life. The
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import threading
 
 from kvcore.config import Config
 from kvcore.engine import Engine
-from kvcore.frontends.asyncio_server import AsyncioServer, ClientProtocol, WriteBatch, new_event_loop
+from kvcore.frontends.asyncio_server import AsyncioServer, Loop, new_event_loop
 from kvcore.frontends.host import Host
 
 
@@ -52,49 +50,15 @@ class ThreadedServer(AsyncioServer):
     def __init__(self, engine: Engine, config: Config, host: Host | None = None) -> None:
         super().__init__(engine, config, host)
         self._workers: list[Worker] = []
-        self._acceptors: list[asyncio.Future[None]] = []
-        self._adopting: set[asyncio.Task[None]] = set()
 
-    async def listen(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.AbstractServer]:
-        """Accept on the first loop and deal the clients out."""
+    def make_loops(self, loop: asyncio.AbstractEventLoop) -> list[Loop]:
+        """Start the other loops; return them behind the main one."""
         threads = max(1, self.config.integer("server-threads"))
         self._workers = [Worker(index) for index in range(1, threads)]
-        batches = [WriteBatch(each) for each in (loop, *(worker.loop for worker in self._workers))]
-        self._acceptors = [asyncio.ensure_future(self._accept(loop, listener, batches)) for listener in self._sockets]
-        return []
-
-    async def _accept(
-        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, batches: list[WriteBatch]
-    ) -> None:
-        turn = 0
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError:  # out of file descriptors, or the client left the queue: others may still come
-                await asyncio.sleep(0.1)
-                continue
-            owner = batches[turn % len(batches)]
-            turn += 1
-            owner.loop.call_soon_threadsafe(self._adopt, owner, client)
-
-    def _adopt(self, owner: WriteBatch, client: socket.socket) -> None:
-        """Make the client this loop's own; runs on it."""
-
-        async def connect() -> None:
-            with contextlib.suppress(OSError):
-                await owner.loop.connect_accepted_socket(lambda: ClientProtocol(self, owner), client)
-
-        task = owner.loop.create_task(connect())
-        self._adopting.add(task)
-        task.add_done_callback(self._adopting.discard)
+        return [Loop(each, self.engine, threads) for each in (loop, *(worker.loop for worker in self._workers))]
 
     async def close_clients(self) -> None:
         """Close every connection, then the other loops."""
-        for acceptor in self._acceptors:
-            acceptor.cancel()
-        await asyncio.gather(*self._acceptors, return_exceptions=True)
-        for listener in self._sockets:
-            listener.close()
         await super().close_clients()
         for worker in self._workers:
             worker.stop()
