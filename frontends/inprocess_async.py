@@ -1,8 +1,8 @@
-"""The embedded store for asyncio: the same commands, awaited.
+"""The embedded store for coroutines: the same methods, awaited, on asyncio and on trio.
 
     store = kvcore.aio.open()
     await store.set("k", "v")
-    await store.execute("BLPOP", "queue", 0)
+    await store.blpop("queue")
 
 Commands run at once on the event loop's own thread, for they take microseconds; only a blocking command waits. Nothing
 is bound to a loop: a store may be used from several, one after another or at once in several threads.
@@ -10,42 +10,132 @@ is bound to a loop: a store may be used from several, one after another or at on
 
 from __future__ import annotations
 
-import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, Self, overload
 
+from kvcore.arguments import Argument, encode
 from kvcore.blocking import Blocked
 from kvcore.command import BLOCKING
 from kvcore.config import Config
+from kvcore.dispatch import HOLDING, INTERCEPTED, PAUSED
+from kvcore.engine import Engine
 from kvcore.errors import ClosedError, CommandError
-from kvcore.frontends.inprocess import Argument, Store, encode, make_config, plain
-from kvcore.replies import Reply
+from kvcore.frontends.inprocess import UNREAD, Store
+from kvcore.frontends.inprocess import open as open_store
+from kvcore.frontends.store_base import (
+    Convert,
+    Duration,
+    Key,
+    Moment,
+    T,
+    Value,
+    as_string,
+    decoded,
+    plain,
+    same,
+    settle,
+)
+from kvcore.frontends.waiting import Wakeup, in_thread, wakeup
+from kvcore.replies import Reply, Singleton
 from kvcore.session import Session
 
+if TYPE_CHECKING:
+    import threading
 
-class AsyncStore:
-    """An embedded store for coroutines. Make one with :func:`kvcore.aio.open`, or over an open :class:`Store`."""
+    from kvcore.frontends.async_commands import AsyncCommands
+    from kvcore.frontends.caching import Cache, KeyFunction
+    from kvcore.frontends.locking import AsyncLock, AsyncRateLimit
+    from kvcore.frontends.store_pipeline import AsyncPipeline
+    from kvcore.frontends.store_pubsub import AsyncPubSub
+    from kvcore.frontends.store_scripts import BitField, Script
+    from kvcore.frontends.views import Counter, HashView, ListView, SetView, SortedSetView, StreamView
+else:
+    from kvcore.frontends.store_commands import StoreCommands as AsyncCommands
 
-    __slots__ = ("_closed", "_execute", "_session", "_store", "engine")
+_WAITING: Final = frozenset({"migrate", "wait", "waitaof"})
+"""Commands that may wait although they are not marked as blocking."""
 
-    def __init__(self, config: Config | None = None, *, store: Store | None = None) -> None:
-        self._store = store if store is not None else Store(config)
-        self.engine = self._store.engine
+_COMMANDS_PER_TURN: Final = 256
+_NO_VALUE: Final = Singleton("NO_VALUE")
+_WAITS: Final = Singleton("WAITS")
+
+# The store has methods called list, dict and set.
+_Argv = list[bytes]
+_Replies = list[Reply]
+_Messages = list[list[Reply]]
+
+
+class AsyncStore(AsyncCommands[T]):
+    """An embedded store for coroutines. Make one with :func:`kvcore.aio.open`, or over an open :class:`Store`.
+
+    All coroutines share one session, as callers of one connection would; a blocking command waits in a session of its
+    own, so that others go on. Cancelling a waiting command never loses an element. The views (:meth:`dict` ...) need no
+    await.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_execute", "_keeps", "_session", "_store", "decodes", "engine", "mutex")
+
+    def __init__(self, config: Config | None = None, *, store: Store[T] | None = None) -> None:
+        # A store of bytes is what T is by default.
+        self._store: Store[T] = store if store is not None else Store(config)
+        self._keeps = self._store.is_durable
+        self.engine: Engine = self._store.engine
+        self.mutex: threading.Lock = self._store.mutex
+        self.decodes = self._store.decodes
         self._execute = self.engine.execute
         self._closed = False
-        with self._store.lock:
-            self._session = self._new_session()
+        self._session: Session | None = None
 
-    def _new_session(self) -> Session:
-        session = self.engine.session(trusted=True)
-        session.protocol = 3
+    # Life
+
+    def check_open(self) -> None:
+        """Raise ClosedError if the store was closed."""
+        if self._closed:
+            raise ClosedError("the store is closed; open it again with kvcore.aio.open()")
+        self._store.check_open()
+
+    def _begin(self) -> Session:
+        self.check_open()
+        with self.mutex:
+            session = self._session = self.engine.session(trusted=True)
+            session.protocol = 3
         return session
+
+    def own_session(self) -> Session:
+        """Return the session that coroutines share."""
+        if self._closed or self._store.is_closed or self._session is None:
+            return self._begin()
+        return self._session
+
+    def new_session(self) -> Session:
+        """Begin a session on the shared one's database; its owner ends it with :meth:`end_session` or :meth:`leave`."""
+        own = self.own_session()
+        with self.mutex:
+            session = self.engine.session(trusted=True)
+            session.protocol = 3
+            session.call.db = own.call.db
+            session.name = own.name
+        return session
+
+    own_aside = new_session
+
+    def end_session(self, session: Session) -> None:
+        """End a session that :meth:`new_session` began."""
+        with self.mutex:
+            self.engine.drop(session)
+
+    def leave(self, session: Session) -> None:
+        """Have a session end at the next tick: for a collector that may run in a thread that holds the lock."""
+        self._store.leave(session)
 
     async def aclose(self) -> None:
         """Close the store and forget its data; closing twice does nothing."""
         self._closed = True
         self._store.close()
 
-    async def __aenter__(self) -> AsyncStore:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -53,125 +143,349 @@ class AsyncStore:
     ) -> None:
         await self.aclose()
 
-    async def execute(self, *arguments: Argument) -> Reply:
-        """Run any command and return its reply; raise CommandError for an error reply.
+    # Commands
 
-        All coroutines share one session, as callers of one connection would; a blocking command waits in a session of
-        its own, so that others go on. Cancelling a waiting command never loses an element.
-        """
+    async def execute(self, *arguments: Argument) -> Reply:
+        """Run any command and return its reply; raise CommandError for an error reply."""
         if not arguments:
             raise TypeError("execute() needs the name of a command")
         reply = await self.run([encode(argument) for argument in arguments])
         if isinstance(reply, CommandError):
             raise reply
-        return plain(reply)
+        return decoded(plain(reply)) if self.decodes else plain(reply)
 
-    async def run(self, argv: list[bytes]) -> Reply:
+    async def _call(self, convert: Convert[object], *arguments: Argument) -> Reply:
+        argv = [word if type(word) is bytes else encode(word) for word in arguments]
+        reply = self._run_now(argv)
+        if reply is _WAITS or self._keeps:
+            reply = await self._conclude(argv, reply)
+        if convert is same and type(reply) is int:
+            return reply
+        return settle(reply, convert, self.decodes)
+
+    async def _call_status(self, convert: Convert[object], *arguments: Argument) -> Reply:
+        return as_string(await self._call(convert, *arguments), self.decodes)
+
+    async def _call_undecoded(self, convert: Convert[object], *arguments: Argument) -> Reply:
+        return settle(await self.run([encode(word) for word in arguments]), convert, False)
+
+    async def run(self, argv: _Argv) -> Reply:
         """Run a command given as bytes; error replies are returned."""
-        if self._closed:
-            raise ClosedError("the store is closed; open it again with kvcore.aio.open()")
-        command = self.engine.commands.get(argv[0]) or self.engine.commands.get(argv[0].lower())
-        if command is not None and command.bits & BLOCKING and not self._session.gate:
-            return await self._run_blocking(argv)
-        with self._store.lock:
-            reply = self._execute(self._session, argv)
-            self._session.interrupt = 0
+        reply = self._run_now(argv)
+        return await self._conclude(argv, reply) if reply is _WAITS or self._keeps else reply
+
+    def _run_now(self, argv: _Argv) -> Reply:
+        """Run a command in the shared session, unless it may have to wait."""
+        session = self._session
+        if session is None or self._closed or self._store.is_closed:
+            session = self._begin()
+        commands = self.engine.commands
+        command = commands.get(argv[0]) or commands.get(argv[0].lower())
+        with self.mutex:
+            if not session.gate and (
+                (command is not None and (command.bits & BLOCKING or command.name in _WAITING))
+                or self.engine.gate & (PAUSED | HOLDING | INTERCEPTED)
+            ):
+                return _WAITS
+            reply = self._execute(session, argv)
+            if session.interrupt:
+                session.release_pushes()
+                session.interrupt = 0
             self._store.count_command()
         return reply
 
-    async def get(self, key: bytes | str) -> bytes | None:
-        """Return the string at ``key``, None if there is none. O(1)."""
-        reply = await self.run([b"GET", encode(key)])
-        if isinstance(reply, CommandError):
-            raise reply
-        return reply  # type: ignore[no-any-return]
+    async def _conclude(self, argv: _Argv, reply: Reply) -> Reply:
+        """Run a command aside that may have to wait, or see to the disk for one that ran."""
+        if reply is not _WAITS:
+            await self._keep()
+            return reply
+        aside = self.new_session()
+        try:
+            return await self.run_in(aside, argv)
+        finally:
+            self.end_session(aside)
 
-    async def set(self, key: bytes | str, value: Argument, *, px: int | None = None) -> None:
-        """Set ``key`` to a string, for ``px`` milliseconds if given. O(1)."""
-        options = [] if px is None else [b"PX", b"%d" % px]
-        reply = await self.run([b"SET", encode(key), encode(value), *options])
-        if isinstance(reply, CommandError):
-            raise reply
+    async def run_in(self, session: Session, argv: _Argv) -> Reply:
+        """Run a command in a session of which the calling coroutine is the only user, waiting if it is parked."""
+        return (await self.run_all(session, [argv]))[0]
 
-    async def delete(self, *keys: bytes | str) -> int:
-        """Delete keys; return how many existed."""
-        count: int = await self.execute(b"DEL", *keys)
-        return count
+    async def run_all(self, session: Session, commands: Sequence[_Argv]) -> _Replies:
+        """Run commands in order, as :meth:`run_in` runs one. O(commands)."""
+        replies: _Replies = []
+        done = 0
+        while done < len(commands):
+            arrived: _Replies = []
+            with self.mutex:
+                session.deliver = arrived.append
+                done += self.engine.execute_many(session, commands[done : done + _COMMANDS_PER_TURN], replies)
+                self._store.count_command()
+            if type(replies[-1]) is Blocked:
+                replies[-1] = await self._wait(session, replies[-1], arrived)
+            elif session.interrupt:
+                with self.mutex:
+                    session.release_pushes()
+                    session.interrupt = 0
+        if self._keeps:
+            await self._keep()
+        return replies
 
-    async def _run_blocking(self, argv: list[bytes]) -> Reply:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        replies: list[Reply] = []
+    async def _wait(self, session: Session, blocked: Blocked, arrived: _Replies) -> Reply:
+        """Wait until a parked command is served or its time is up."""
+        bell: Wakeup = wakeup()
 
         def deliver(reply: Reply) -> None:
-            replies.append(reply)
-            loop.call_soon_threadsafe(_settle, future)
+            arrived.append(reply)
+            bell.set()
 
-        lock = self._store.lock
-        with lock:
-            session = self._new_session()
-            session.call.db = self._session.call.db
-            session.name = self._session.name
+        with self.mutex:
             session.deliver = deliver
-            reply = self._execute(session, argv)
-            if type(reply) is not Blocked:
-                self.engine.drop(session)
-                return reply
-        timer = _Timer(loop, self._store, reply) if reply.deadline_ms else None
+            if arrived:  # served by another thread since it was parked
+                return arrived[0]
         try:
-            await future
-        except asyncio.CancelledError:
-            with lock:
-                self.engine.drop(session)
-                if not replies:
+            while True:
+                left_s = None
+                if blocked.deadline_ms:
+                    left_s = max(1, blocked.deadline_ms - self.engine.now_ms()) / 1000
+                if await bell.wait(left_s) or arrived:
+                    return arrived[0]
+                self._store.tick()
+        except BaseException:
+            with self.mutex:
+                self.engine.blocking.remove(blocked)
+                if not arrived:
                     raise
             # The element is taken already: hand it over, and let the cancellation come after it.
-            loop.call_soon(_cancel_again, asyncio.current_task())
-        finally:
-            if timer is not None:
-                timer.cancel()
-            with lock:
-                self.engine.drop(session)
-        return replies[0]
+            bell.hold_cancellation()
+            return arrived[0]
+
+    async def _keep(self) -> None:
+        """Wait until the disk has what was done; a sync must not hold up the event loop."""
+        if self.engine.config.string("appendfsync") == "always":
+            await in_thread(self._store.keep)
+        else:
+            self._store.keep()
+
+    def messages(self) -> _Messages:
+        """Take the messages that subscriptions of the shared session received. Needs no await."""
+        return [] if self._session is None else self._store.messages_of(self._session)
+
+    # Iterators
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Yield the keys."""
+        return self.scan_iter()
+
+    async def scan_iter(
+        self, match: Value | None = None, count: int | None = None, _type: str | None = None
+    ) -> AsyncIterator[T]:
+        """Yield the keys, each that is there all the while once or more; nothing is held while it is not asked."""
+        cursor = -1
+        while cursor:
+            cursor, keys = await self.scan(max(cursor, 0), match, count, _type)
+            for key in keys:
+                yield key
+
+    async def hscan_iter(
+        self, name: Key, match: Value | None = None, count: int | None = None
+    ) -> AsyncIterator[tuple[T, T]]:
+        """Yield the fields of a hash with their values."""
+        cursor = -1
+        while cursor:
+            cursor, fields = await self.hscan(name, max(cursor, 0), match, count)
+            for item in fields.items():
+                yield item
+
+    async def sscan_iter(self, name: Key, match: Value | None = None, count: int | None = None) -> AsyncIterator[T]:
+        """Yield the members of a set."""
+        cursor = -1
+        while cursor:
+            cursor, members = await self.sscan(name, max(cursor, 0), match, count)
+            for member in members:
+                yield member
+
+    async def zscan_iter(
+        self, name: Key, match: Value | None = None, count: int | None = None
+    ) -> AsyncIterator[tuple[T, float]]:
+        """Yield the members of a sorted set with their scores."""
+        cursor = -1
+        while cursor:
+            cursor, members = await self.zscan(name, max(cursor, 0), match, count)
+            for member in members:
+                yield member
+
+    # What is more than a command
+
+    def pipeline(self, transaction: bool = True) -> AsyncPipeline[T]:
+        """Return a batch of commands that run together when its ``execute()`` is awaited."""
+        from kvcore.frontends.store_pipeline import AsyncPipeline
+
+        return AsyncPipeline(self, transaction)
+
+    async def transaction(self, func: Callable[[AsyncPipeline[T]], object], *watches: Key) -> _Replies:
+        """Run ``func(pipeline)``, awaited if it can be, and what it queued, until no watched key changed meanwhile."""
+        from kvcore.frontends.store_pipeline import transact_async
+
+        return await transact_async(self, func, watches)
+
+    def pubsub(self, ignore_subscribe_messages: bool = False) -> AsyncPubSub[T]:
+        """Return a listener to channels and patterns."""
+        from kvcore.frontends.store_pubsub import AsyncPubSub
+
+        return AsyncPubSub(self, ignore_subscribe_messages)
+
+    def lock(
+        self,
+        name: Key,
+        ttl: float | None = None,
+        *,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+    ) -> AsyncLock:
+        """Return a lock by that name, for ``async with``; its holder loses it after ``ttl`` seconds, if given.
+
+        It is not reentrant. A waiter gives up after ``blocking_timeout`` seconds, or at once with ``blocking=False``.
+        """
+        from kvcore.frontends.locking import AsyncLock
+
+        return AsyncLock(self, name, ttl, blocking=blocking, blocking_timeout=blocking_timeout)
+
+    def rate_limit(self, name: Key, limit: int, window: float) -> AsyncRateLimit:
+        """Return a counter that allows ``limit`` hits in any ``window`` seconds."""
+        from kvcore.frontends.locking import AsyncRateLimit
+
+        return AsyncRateLimit(self, name, limit, window)
+
+    def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
+        """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
+        return self._store.cache(ttl, key=key, prefix=prefix)
+
+    def register_script(self, script: str | bytes) -> Script:
+        """Return a Lua script to be called like a coroutine function."""
+        from kvcore.frontends.store_scripts import Script
+
+        return Script(self, script)
+
+    def bitfield(self, key: Key, default_overflow: str | None = None) -> BitField:
+        """Return a list of operations on integers of any width in a string; its ``execute()`` is awaited."""
+        from kvcore.frontends.store_scripts import BitField
+
+        return BitField(self, key, default_overflow)
+
+    def declare(self, declaration: Callable[[Engine], None]) -> None:
+        """Let the engine know commands of a front end."""
+        with self.mutex:
+            declaration(self.engine)
+
+    @overload
+    def set(self, name: Key) -> SetView[T]: ...
+    @overload
+    def set(
+        self,
+        name: Key,
+        value: Value,
+        ex: Duration | None = None,
+        px: Duration | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool = False,
+        exat: Moment | None = None,
+        pxat: Moment | None = None,
+    ) -> Coroutine[object, object, bool | T | None]: ...
+    def set(
+        self,
+        name: Key,
+        value: Value | Singleton = _NO_VALUE,
+        ex: Duration | None = None,
+        px: Duration | None = None,
+        nx: bool = False,
+        xx: bool = False,
+        keepttl: bool = False,
+        get: bool = False,
+        exat: Moment | None = None,
+        pxat: Moment | None = None,
+    ) -> Coroutine[object, object, bool | T | None] | SetView[T]:
+        """Set a string, for ``ex`` seconds or ``px`` milliseconds, or until ``exat`` or ``pxat``, if given. O(1).
+
+        With ``nx`` only if the key is new, with ``xx`` only if it exists: None says that it was not set. ``keepttl``
+        leaves the key's time to live. With ``get`` the old value is returned. Without a value, return the set at
+        ``name`` as a mutable set, which needs no await.
+        """
+        if isinstance(value, Singleton):
+            return self._store.set(name)
+        if not (nx or xx or get or keepttl) and ex is px is exat is pxat is None:
+            return self._put(encode(name), encode(value))
+        return super().set(name, value, ex, px, nx, xx, keepttl, get, exat, pxat)
+
+    async def _put(self, key: bytes, data: bytes) -> bool | T | None:
+        session = self._session
+        if session is None or self._closed or self._store.is_closed:
+            session = self._begin()
+        if not self._keeps and self._store.put_in(session, key, data):
+            return True
+        return await super().set(key, data)
+
+    async def get(self, name: Key) -> T | None:
+        """Return the string at ``name``, None if there is none. O(1)."""
+        session = self._session
+        if session is None or self._closed or self._store.is_closed:
+            session = self._begin()
+        key = name if type(name) is bytes else encode(name)
+        if not self._keeps:
+            value = self._store.read_in(session, key)
+            if value is not UNREAD:
+                return value  # type: ignore[no-any-return]
+        return await super().get(key)
+
+    # Views: nothing in them waits, so they are those of the store itself
+
+    def dict(self, name: Key) -> HashView[T]:
+        """Return a hash as a mutable mapping. Needs no await."""
+        return self._store.dict(name)
+
+    def list(self, name: Key) -> ListView[T]:
+        """Return a list as a mutable sequence. Needs no await."""
+        return self._store.list(name)
+
+    def sorted_set(self, name: Key) -> SortedSetView[T]:
+        """Return a sorted set as a mutable mapping of members to scores, in the order of these. Needs no await."""
+        return self._store.sorted_set(name)
+
+    def stream(self, name: Key) -> StreamView[T]:
+        """Return a stream as a sequence of entries to append to. Needs no await, and must not be asked to block."""
+        return self._store.stream(name)
+
+    def counter(self, name: Key) -> Counter:
+        """Return an integer to count with. Needs no await."""
+        return self._store.counter(name)
 
 
-class _Timer:
-    """Ticks the engine when a parked command's time is up."""
-
-    __slots__ = ("_blocked", "_handle", "_loop", "_store")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store, blocked: Blocked) -> None:
-        self._loop = loop
-        self._store = store
-        self._blocked = blocked
-        self._handle: asyncio.TimerHandle = self._schedule()
-
-    def _schedule(self) -> asyncio.TimerHandle:
-        delay_ms = max(1, self._blocked.deadline_ms - self._store.engine.now_ms())
-        return self._loop.call_later(delay_ms / 1000, self._expire)
-
-    def _expire(self) -> None:
-        self._store.tick()
-        if not self._blocked.done:  # a little early: the loop's clock is not the wall clock
-            self._handle = self._schedule()
-
-    def cancel(self) -> None:
-        """Stop."""
-        self._handle.cancel()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _cancel_again(task: asyncio.Task[Reply] | None) -> None:
-    """Repeat a cancellation that came too late, unless it was a time-out whose block has ended meanwhile."""
-    if task is not None and not task.done() and task.cancelling():
-        task.uncancel()
-        task.cancel()
-
-
-def open(**config: bool | int | str) -> AsyncStore:  # noqa: A001 - as kvcore.open
-    """Open an embedded store for coroutines; arguments as :func:`kvcore.open`'s."""
-    return AsyncStore(make_config(config))
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str] | None = None,
+    *,
+    readonly: bool = False,
+    decode_responses: Literal[False] = False,
+    **config: bool | int | str,
+) -> AsyncStore[bytes]: ...
+@overload
+def open(  # noqa: A001
+    path: str | os.PathLike[str] | None = None,
+    *,
+    readonly: bool = False,
+    decode_responses: Literal[True],
+    **config: bool | int | str,
+) -> AsyncStore[str]: ...
+def open(  # noqa: A001 - as kvcore.open
+    path: str | os.PathLike[str] | None = None,
+    *,
+    readonly: bool = False,
+    decode_responses: bool = False,
+    **config: bool | int | str,
+) -> AsyncStore[bytes] | AsyncStore[str]:
+    """Open an embedded store for coroutines; the arguments are those of :func:`kvcore.open`."""
+    if decode_responses:
+        texts: Store[str] = open_store(path, readonly=readonly, decode_responses=True, **config)
+        return AsyncStore(store=texts)
+    strings: Store[bytes] = open_store(path, readonly=readonly, decode_responses=False, **config)
+    return AsyncStore(store=strings)

@@ -8,21 +8,107 @@
         store.execute("INCR", "visits")  # 1
 
 :mod:`kvcore.aio` has the same for coroutines, and ``kvcore-server`` serves RESP clients.
+
+Names are loaded when they are first used: a program that imports kvcore and does not use it, as pytest does for the
+fixtures, does not pay for the engine.
 """
 
 from __future__ import annotations
 
-from kvcore.errors import ClosedError, CommandError, ConfigError, KvcoreError, WrongTypeError
-from kvcore.frontends.inprocess import Store, open  # noqa: A004 - `kvcore.open`
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from kvcore.extras import needs_redis
+
+if TYPE_CHECKING:
+    from kvcore.call import Call
+    from kvcore.errors import (
+        ClosedError,
+        CommandError,
+        ConfigError,
+        KvcoreError,
+        LockedError,
+        NotDurableError,
+        WrongTypeError,
+    )
+    from kvcore.extensions import command
+    from kvcore.frontends.inprocess import Store, open  # noqa: A004 - `kvcore.open`
+    from kvcore.frontends.locking import LockError
+    from kvcore.frontends.redis_patch import patch_redis
+    from kvcore.frontends.redis_sync import BlockingConnectionPool, ConnectionPool, Redis
+    from kvcore.frontends.store_pipeline import Pipeline, WatchError
+    from kvcore.frontends.stores import connect
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BlockingConnectionPool",
+    "Call",
     "ClosedError",
     "CommandError",
     "ConfigError",
+    "ConnectionPool",
     "KvcoreError",
+    "LockError",
+    "LockedError",
+    "NotDurableError",
+    "Pipeline",
+    "Redis",
     "Store",
+    "WatchError",
     "WrongTypeError",
+    "command",
+    "connect",
     "open",
+    "patch_redis",
 ]
+
+_HOMES: Final = {
+    "BlockingConnectionPool": "kvcore.frontends.redis_sync",
+    "Call": "kvcore.call",
+    "ClosedError": "kvcore.errors",
+    "CommandError": "kvcore.errors",
+    "ConfigError": "kvcore.errors",
+    "ConnectionPool": "kvcore.frontends.redis_sync",
+    "KvcoreError": "kvcore.errors",
+    "LockedError": "kvcore.errors",
+    "NotDurableError": "kvcore.errors",
+    "Redis": "kvcore.frontends.redis_sync",
+    "Store": "kvcore.frontends.inprocess",
+    "LockError": "kvcore.frontends.locking",
+    "Pipeline": "kvcore.frontends.store_pipeline",
+    "WatchError": "kvcore.frontends.store_pipeline",
+    "WrongTypeError": "kvcore.errors",
+    "command": "kvcore.extensions",
+    "connect": "kvcore.frontends.stores",
+    "open": "kvcore.frontends.inprocess",
+    "patch_redis": "kvcore.frontends.redis_patch",
+}
+"""The modules that the public names come from."""
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'kvcore' has no attribute {name!r}")
+    with needs_redis(f"kvcore.{name}"):
+        value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps the module :mod:`kvcore.command`, when it is imported, from taking the place of the decorator."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name == "command" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

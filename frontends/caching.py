@@ -1,0 +1,306 @@
+"""Functions that remember their results in a store.
+
+    @store.cache(ttl=60)
+    def report(year: int) -> dict[str, int]: ...
+
+    report(2024)              # computed, then remembered for a minute
+    report.invalidate(2024)
+
+What lives here: the decorator, keys from arguments, and that a result is computed once in a process however many ask
+for it at once. The rule: results are JSON, so what is returned is what JSON makes of it, the first time as well as
+later (a tuple comes back as a list); no data in a store is ever run or unpickled.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import json
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
+
+from kvcore.arguments import Argument, encode
+from kvcore.frontends.waiting import Wakeup, current_task, wakeup
+from kvcore.replies import Reply
+
+if TYPE_CHECKING:
+    from kvcore.frontends.inprocess import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KeyFunction = Callable[..., Argument]
+"""Makes a key of the arguments of a call."""
+
+_LONGEST: Final = 200
+_PLAIN: Final = (type(None), bool, int, float, str, bytes)
+
+
+class Cache:
+    """The decorator that :meth:`Store.cache` returns."""
+
+    __slots__ = ("_key", "_prefix", "_store", "_ttl_ms")
+
+    def __init__(
+        self,
+        store: Store[Reply],
+        ttl: float | timedelta | None = None,
+        *,
+        key: KeyFunction | None = None,
+        prefix: str = "cache",
+    ) -> None:
+        if callable(ttl):
+            raise TypeError("write @store.cache(), with parentheses")
+        if isinstance(ttl, timedelta):
+            ttl = ttl.total_seconds()
+        if ttl is not None and not ttl >= 0.001:
+            raise ValueError(f"a ttl is a millisecond or more, not {ttl} s")
+        self._store = store
+        self._ttl_ms = None if ttl is None else round(ttl * 1000)
+        self._key = key
+        self._prefix = prefix
+
+    @overload  # a coroutine function is a function, too; mypy takes the first that fits
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> CachedCoroutine[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]: ...
+    def __call__(self, function: Callable[P, Any]) -> CachedFunction[P, Any] | CachedCoroutine[P, Any]:
+        """Return the function with a memory."""
+        memory = Memory(self._store, function, self._ttl_ms, self._key, self._prefix)
+        if inspect.iscoroutinefunction(function):
+            return CachedCoroutine(function, memory)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("the results of a generator cannot be cached: return a list")
+        return CachedFunction(function, memory)
+
+
+class Memory:
+    """What one function's results are kept in."""
+
+    __slots__ = ("_key", "_name", "_prefix", "_signature", "_store", "_ttl_ms", "mutex")
+
+    def __init__(
+        self,
+        store: Store[Reply],
+        function: Callable[..., Any],
+        ttl_ms: int | None,
+        key: KeyFunction | None,
+        prefix: str,
+    ) -> None:
+        self._store = store
+        self._signature = inspect.signature(function)
+        self._ttl_ms = ttl_ms
+        self._key = key
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        self._prefix = f"{prefix}:{self._name}:".encode()
+        self.mutex = threading.Lock()
+        """Held while the table of running computations is looked at."""
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return the key for a call; equal arguments make equal keys however they are passed."""
+        if self._key is not None:
+            return self._prefix + encode(self._key(*args, **kwargs))
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        words = (f"{name}={_spelled(value, name, self._name)}" for name, value in bound.arguments.items())
+        text = ",".join(words).encode("utf-8", "surrogatepass")
+        if len(text) > _LONGEST:
+            text = hashlib.sha256(text).hexdigest().encode()
+        return self._prefix + text
+
+    def recall(self, key: bytes) -> tuple[bool, Any]:
+        """Return whether there is a result, and it."""
+        text: Any = self._store.get(key)
+        if text is None:
+            return False, None
+        try:
+            return True, json.loads(text)
+        except ValueError:
+            return False, None  # not ours, or cut short: it is written anew
+
+    def keep(self, key: bytes, result: object) -> Any:
+        """Remember a result; return what will be returned for it from now on."""
+        try:
+            text = json.dumps(result, ensure_ascii=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"the result of {self._name}() is not to be had as JSON: {error}") from error
+        self._store.set(key, text.encode("utf-8", "surrogatepass"), px=self._ttl_ms)
+        return json.loads(text)
+
+    def forget(self, key: bytes) -> bool:
+        """Forget a result; return whether there was one."""
+        return self._store.delete(key) == 1
+
+    def clear(self) -> int:
+        """Forget all results; return how many there were."""
+        pattern = b"".join(b"\\%c" % byte if byte in b"*?[]\\^" else b"%c" % byte for byte in self._prefix) + b"*"
+        keys: list[bytes | str] = list(self._store.scan_iter(pattern, 1000))
+        return sum(self._store.delete(key) for key in keys)
+
+
+def _spelled(value: object, name: str, function: str) -> str:
+    """Spell an argument so that different ones differ."""
+    if type(value) in _PLAIN:
+        return repr(value)
+    if type(value) in (list, tuple):
+        return f"[{','.join(_spelled(item, name, function) for item in value)}]"  # type: ignore[attr-defined]
+    if type(value) is dict:
+        items = ((_spelled(k, name, function), _spelled(v, name, function)) for k, v in value.items())
+        return "{" + ",".join(f"{key}:{item}" for key, item in sorted(items)) + "}"
+    if type(value) in (set, frozenset):
+        return "{" + ",".join(sorted(_spelled(item, name, function) for item in value)) + "}"  # type: ignore[attr-defined]
+    raise TypeError(
+        f"the argument {name} of {function}() is a {type(value).__name__}, which makes no key: "
+        "give @store.cache(key=...) a function of the arguments that returns one"
+    )
+
+
+class _Flight(Generic[R]):
+    """A computation that others wait for."""
+
+    __slots__ = ("done", "failed", "result", "thread", "wakeups")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.thread = threading.get_ident()
+        self.failed = True
+        self.result: R | None = None
+        self.wakeups: list[Wakeup] = []
+
+
+class CachedFunction(Generic[P, R]):
+    """A function with a memory. Who calls it while its result is computed waits for that."""
+
+    def __init__(self, function: Callable[P, R], memory: Memory) -> None:
+        self._function = function
+        self._memory = memory
+        self._flights: dict[bytes, _Flight[R]] = {}
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the remembered result, or compute it."""
+        memory = self._memory
+        key = memory.key(args, kwargs)
+        while True:
+            found, result = memory.recall(key)
+            if found:
+                return result  # type: ignore[no-any-return]
+            with memory.mutex:
+                flight = self._flights.get(key)
+                leads = flight is None
+                if flight is None:
+                    flight = self._flights[key] = _Flight()
+            if leads:
+                return self._compute(key, flight, *args, **kwargs)
+            if flight.thread == threading.get_ident():
+                return self._function(*args, **kwargs)  # it calls itself, and would wait for itself
+            flight.done.wait()
+            if not flight.failed:
+                return flight.result  # type: ignore[return-value]
+
+    def _compute(self, key: bytes, flight: _Flight[R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            # Another computation may have ended between the look into the store and the start of this one.
+            found, result = self._memory.recall(key)
+            if not found:
+                result = self._memory.keep(key, self._function(*args, **kwargs))
+            flight.result = result
+            flight.failed = False
+            return result  # type: ignore[no-any-return]
+        finally:
+            with self._memory.mutex:
+                del self._flights[key]
+            flight.done.set()
+
+    def __get__(self, instance: object, owner: type | None = None) -> Callable[..., R]:
+        """Be a method of a class."""
+        return self if instance is None else MethodType(self, instance)
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Return the key that the result of a call is kept at."""
+        return self._memory.key(args, kwargs)
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Forget the result of a call; return whether there was one."""
+        return self._memory.forget(self._memory.key(args, kwargs))
+
+    def clear(self) -> int:
+        """Forget the results of all calls; return how many there were. O(keys of the store)."""
+        return self._memory.clear()
+
+
+class CachedCoroutine(Generic[P, R]):
+    """A coroutine function with a memory. Who awaits it while its result is computed waits for that, on any loop."""
+
+    def __init__(self, function: Callable[P, Awaitable[R]], memory: Memory) -> None:
+        self._function = function
+        self._memory = memory
+        self._flights: dict[bytes, tuple[object, _Flight[R]]] = {}
+        functools.update_wrapper(self, function)
+        if sys.version_info >= (3, 12):
+            inspect.markcoroutinefunction(self)
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the remembered result, or compute it."""
+        memory = self._memory
+        key = memory.key(args, kwargs)
+        while True:
+            found, result = memory.recall(key)
+            if found:
+                return result  # type: ignore[no-any-return]
+            task = current_task()
+            with memory.mutex:
+                entry = self._flights.get(key)
+                if entry is None:
+                    flight: _Flight[R] = _Flight()
+                    self._flights[key] = (task, flight)
+                else:
+                    flight = entry[1]
+                    bell = wakeup()
+                    flight.wakeups.append(bell)
+            if entry is None:
+                return await self._compute(key, flight, *args, **kwargs)
+            if entry[0] is task:
+                return await self._function(*args, **kwargs)  # it calls itself, and would wait for itself
+            await bell.wait()
+            if not flight.failed:
+                return flight.result  # type: ignore[return-value]
+
+    async def _compute(self, key: bytes, flight: _Flight[R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            found, result = self._memory.recall(key)
+            if not found:
+                result = self._memory.keep(key, await self._function(*args, **kwargs))
+            flight.result = result
+            flight.failed = False
+            return result  # type: ignore[no-any-return]
+        finally:
+            # Cancelled or failed, it leaves the computing to one of those who wait.
+            with self._memory.mutex:
+                del self._flights[key]
+                wakeups, flight.wakeups = flight.wakeups, []
+            for bell in wakeups:
+                bell.set()
+
+    def __get__(self, instance: object, owner: type | None = None) -> Callable[..., Coroutine[Any, Any, R]]:
+        """Be a method of a class."""
+        return self if instance is None else MethodType(self, instance)
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> bytes:
+        """Return the key that the result of a call is kept at."""
+        return self._memory.key(args, kwargs)
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Forget the result of a call; return whether there was one. Needs no await."""
+        return self._memory.forget(self._memory.key(args, kwargs))
+
+    def clear(self) -> int:
+        """Forget the results of all calls; return how many there were. Needs no await. O(keys of the store)."""
+        return self._memory.clear()
