@@ -391,3 +391,64 @@ def test_no_element_is_lost_or_doubled_and_nobody_waits_beside_one(steps: list[t
     for client in clients:
         engine.drop(client.session)
     assert idle(engine)
+
+
+class Steady(ManualClock):
+    """A clock whose steady time goes on by itself, as the machine's does while a test has stopped the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed_ns = 0
+        self.steady_ns = lambda: self.passed_ns
+
+
+def test_waiting_ends_after_its_time_though_the_wall_clock_stands_still() -> None:
+    clock = Steady()
+    engine = Engine(clock=clock)
+    client = Client(engine)
+    client("BLPOP list 10")
+    clock.passed_ns += 9_990_000_000
+    engine.tick()
+    assert client.waits
+    clock.passed_ns += 9_500_000  # timers may be half a millisecond early
+    engine.tick()
+    assert client.delivered == [NULL_ARRAY]
+
+
+def test_waiting_ends_when_the_wall_clock_is_moved_past_its_time() -> None:
+    clock = Steady()
+    engine = Engine(clock=clock)
+    client = Client(engine)
+    client("BLPOP list 10")
+    clock.advance(-5_000_000)
+    engine.tick()
+    assert client.waits
+    clock.advance(5_010_000)
+    engine.tick()
+    assert client.delivered == [NULL_ARRAY]
+
+
+def test_a_delayed_command_is_retried_when_its_time_has_come(
+    engine: Engine, client: Client, clock: ManualClock
+) -> None:
+    session = client.session
+    client("SET", "k", "1")
+    deadline_ms = engine.now_ms() + 100
+    retry = lambda _key: engine.execute(session, [b"INCR", b"k"])  # noqa: E731
+    blocked = Blocked(session, session.call.db, (), deadline_ms, retry, None, delayed=True)
+    engine.blocking.add(blocked)
+    assert not engine.blocking.unblock(session, with_error=True)
+    clock.advance(100)
+    engine.tick()
+    assert blocked.done
+    assert client.delivered == [2]
+
+
+def test_what_waits_for_no_key_is_not_what_a_pause_holds(engine: Engine, client: Client) -> None:
+    session = client.session
+    blocked = Blocked(session, session.call.db, (), 0, lambda _key: "retried", "timed out")
+    engine.blocking.add(blocked)
+    engine.unpause()
+    assert not blocked.done
+    assert engine.blocking.unblock(session, with_error=False)
+    assert client.delivered == ["timed out"]

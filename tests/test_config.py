@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from kvcore import glob
 from kvcore.config import Config, ConfigFileError, ConfigReadError, parse_config, quote
-from kvcore.directives import BY_NAME
+from kvcore.directives import BY_NAME, TABLE
 from kvcore.errors import CommandError, ConfigError
 
 OWN_DEFAULTS = {"bind", "dir", "port"}
-OWN_NAMES = {"frontend", "server-threads"}
-REFUSED = {"tls-port", "activedefrag"}
+OWN_NAMES = {row.name for row in TABLE if row.own} - OWN_DEFAULTS
+REFUSED = {"activedefrag"}
 
 
 def refusal(config: Config, *pairs: tuple[bytes, bytes]) -> str:
@@ -170,7 +170,6 @@ def test_quoted_words_read_back(word: bytes) -> None:
         ("include", 1, "include", "Bad directive or wrong number of arguments"),
         ("include a", 1, "include a", "include is not possible here"),
         ("sentinel monitor", 1, "sentinel monitor", "sentinel directive while not in sentinel mode"),
-        ("user x on", 1, "user x on", "ACL users are not supported by this release: use requirepass"),
     ],
 )
 def test_a_wrong_line_is_shown(source: str, number: int, line: str, reason: str) -> None:
@@ -232,8 +231,8 @@ def test_environment() -> None:
 
 def test_without_effect_names_what_was_changed() -> None:
     config = Config()
-    config.load("maxmemory-clients 1gb\nappendonly no\nport 7777")
-    assert [row.name for row in config.without_effect()] == ["maxmemory-clients"]
+    config.load("repl-backlog-size 1gb\nrepl-timeout 60\nport 7777")
+    assert [row.name for row in config.without_effect()] == ["repl-backlog-size"]
 
 
 # Beside the live server
@@ -347,3 +346,12 @@ def test_patterns_match_the_keys_the_real_server_matches(real: Real, data: st.Da
     for key in keys:
         real(b"SET", key, b"1")
     assert sorted(real(b"KEYS", pattern)) == sorted(key for key in set(keys) if glob.match(pattern, key))
+
+
+def test_loadmodule_names_python_modules_and_no_others() -> None:
+    config = Config()
+    config.load("loadmodule shop.commands\nloadmodule /srv/limits.py\n")
+    assert config.modules == ["shop.commands", "/srv/limits.py"]
+    for line in ("loadmodule /usr/lib/redisearch.so", "loadmodule shop.commands fast"):
+        with pytest.raises(ConfigFileError, match="one Python module"):
+            Config().load(line)

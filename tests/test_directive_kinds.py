@@ -102,8 +102,6 @@ def test_shown_as_the_real_server_shows_it(name: str, written: str, shown: str) 
         ("appendfilename", "a/b", "appendfilename can't be a path, just a filename"),
         ("cluster-announce-hostname", "a_b", "Hostnames may only contain alphanumeric characters, hyphens or dots"),
         ("proc-title-template", "{x}", "template format is invalid or contains unknown variables"),
-        ("daemonize", "yes", "kvcore does not fork: use 'daemonize no' and a service manager"),
-        ("tls-port", "6380", "TLS is not supported by this release"),
     ],
 )
 def test_refused_with_the_real_reason(name: str, written: str, reason: str) -> None:

@@ -444,3 +444,38 @@ def test_a_monitor_that_leaves_is_fed_no_more(client: Client, other: Client, eng
     engine.drop(other.session)
     client("GET", "k")
     assert other.session.outbox == []
+
+
+def test_a_failed_handler_is_logged_with_its_arguments_cut(
+    engine: Engine, client: Client, define: Define, quiet: pytest.LogCaptureFixture
+) -> None:
+    def broken(_call: Call, *_words: bytes) -> Reply:
+        raise ZeroDivisionError
+
+    define("BROKEN", broken, arity=-1)
+    assert client.error("BROKEN", "secret", "x" * 1000) == INTERNAL
+    assert "Handler of 'broken' failed on [b'BROKEN', b'secret', b'xxx" in quiet.messages[0]
+    assert "(872 more bytes)" in quiet.messages[0]
+    engine.config.set("hide-user-data-from-log", "yes")
+    client.error("BROKEN", "secret", "x" * 1000)
+    assert quiet.messages[1] == "Handler of 'broken' failed on 3 arguments of 6, 6, 1000 bytes"
+
+
+def test_a_transaction_queued_at_once_is_what_multi_queues(client: Client, engine: Engine) -> None:
+    commands = [[b"SET", b"k", b"v"], [b"INCR", b"n"]]
+    assert engine.queue_all(client.session, commands)
+    assert client("EXEC") == ["OK", 1]
+    assert client("DISCARD").args[0] == "ERR DISCARD without MULTI"
+    assert engine.originals[b"multi"].calls == 1
+
+
+def test_nothing_is_queued_at_once_where_anything_is_unusual(client: Client, other: Client, engine: Engine) -> None:
+    session = client.session
+    for commands in ([[b"NOSUCH"]], [[b"GET"]], [[b"GET", b"k"], [b"EXEC"]], [[b"WATCH", b"k"]]):
+        assert not engine.queue_all(session, commands)
+    other("MONITOR")
+    assert not engine.queue_all(session, [[b"GET", b"k"]])
+    engine.drop(other.session)
+    client("MULTI")
+    assert not engine.queue_all(session, [[b"GET", b"k"]])
+    assert session.multi == []

@@ -96,3 +96,15 @@ def test_commands_form_units_of_their_own_and_transactions_one(client: Client) -
         [(0, [b"SET", b"a", b"1"])],
         [(0, [b"MULTI"]), (0, [b"INCR", b"a"]), (1, [b"INCR", b"b"]), (1, [b"EXEC"])],
     ]
+
+
+def test_a_subscriber_that_raises_stops_neither_the_command_nor_the_others(client: Client) -> None:
+    heard: list[list[bytes]] = []
+
+    def broken(_unit: Sequence[Effect]) -> None:
+        raise RuntimeError("disk on fire")
+
+    client.engine.subscribe(broken)
+    client.engine.subscribe(lambda unit: heard.extend(argv for _, argv in unit))
+    assert client("SET", "k", "v") == "OK"
+    assert heard == [[b"SET", b"k", b"v"]]

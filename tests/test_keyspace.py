@@ -11,6 +11,7 @@ from kvcore.clock import ManualClock
 from kvcore.datatypes.list import List
 from kvcore.datatypes.set import Set
 from kvcore.datatypes.table import SEGMENT_MAX
+from kvcore.engine import Engine
 from kvcore.errors import WrongTypeError
 from kvcore.keyspace import Database, Keyspace
 from tests.engine_client import Client
@@ -311,3 +312,65 @@ def test_a_watch_breaks_when_its_key_is_touched(client: Client, other: Client) -
     assert not client.session.watched_changed
     other("SET", "k", 1)
     assert client.session.watched_changed
+
+
+def test_a_follower_hears_of_each_key_that_is_touched_until_it_leaves(keyspace: Keyspace, db: Database) -> None:
+    heard: list[tuple[int, bytes]] = []
+    leave = keyspace.follow(lambda db, key: heard.append((db.index, key)))
+    assert all(database.observed for database in keyspace.databases)
+    db.touch(b"k")
+    leave()
+    db.touch(b"other")
+    assert heard == [(0, b"k")]
+    assert not any(database.observed for database in keyspace.databases)
+
+
+def test_sums_of_floats_are_remembered_for_a_while(engine: Engine, client: Client) -> None:
+    client("SET", "five", "5")
+    client("INCRBYFLOAT", "sum", 5)
+    assert client("OBJECT", "ENCODING", "sum") == b"embstr"
+    assert client("OBJECT", "ENCODING", "five") == b"int"
+    for number in range(1500):
+        client("INCRBYFLOAT", number, 10)
+    assert client("OBJECT", "ENCODING", "sum") == b"int"
+    assert client("OBJECT", "ENCODING", 1499) == b"embstr"
+    assert len(engine.keyspace._floats) <= 1024
+
+
+def test_a_frozen_data_set_hides_what_expired_and_keeps_it(
+    keyspace: Keyspace, db: Database, clock: ManualClock, log: list[tuple[str, bytes]]
+) -> None:
+    for name in (b"a", b"b"):
+        db.put(name, b"v")
+        db.set_expiry(name, keyspace.now_ms() + 10)
+    later(keyspace, clock, 20)
+    keyspace.frozen = True
+    log.clear()
+    assert db.read(b"a") is None
+    assert db.write(b"b") is None
+    assert (db.size, db.statistics.expired) == (2, 0)
+    assert ("expired", b"a") not in log
+    assert db.random_live_key(random.Random(1)) in (b"a", b"b")  # it must end, whatever it finds
+    keyspace.frozen = False
+    assert db.read(b"a") is None
+    assert (db.size, db.statistics.expired) == (1, 1)
+
+
+def test_members_stay_while_the_data_set_is_frozen(engine: Engine, client: Client, clock: ManualClock) -> None:
+    client("HSET", "h", "f", "v")
+    client("HPEXPIRE", "h", "10", "FIELDS", "1", "f")
+    clock.advance(20)
+    engine.keyspace.frozen = True
+    engine.keyspace.unit_ms = 0
+    assert not engine.keyspace.databases[0].expire_members(b"h")
+    engine.keyspace.frozen = False
+    assert client("EXISTS", "h") == 0
+
+
+def test_erasing_is_no_expiry(keyspace: Keyspace, db: Database, clock: ManualClock) -> None:
+    db.put(b"k", b"v")
+    db.set_expiry(b"k", keyspace.now_ms() + 10)
+    later(keyspace, clock, 20)
+    assert db.erase(b"k")
+    assert not db.erase(b"k")
+    assert (db.size, db.expires.size, db.statistics.expired) == (0, 0, 0)

@@ -81,7 +81,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     expected = {"kvcore/command_docs.json", "kvcore/py.typed"}
     for folder, package in PACKAGES.items():
-        for path in (ROOT / folder).rglob("*.py"):
+        for path in (path for ending in ("py", "pyi", "lua") for path in (ROOT / folder).rglob(f"*.{ending}")):
             relative = path.relative_to(ROOT / folder).as_posix()
             if folder != "kvcore" or relative.split("/")[0] not in PACKAGES:
                 expected.add(f"{package}/{relative}")

@@ -8,7 +8,7 @@ import weakref
 from kvcore.clock import ManualClock
 from kvcore.engine import Engine
 from kvcore.replies import Push
-from kvcore.session import SWITCHED, InProcessPeer
+from kvcore.session import PUSHES, SWITCHED, InProcessPeer
 
 
 class SocketPeer:
@@ -105,3 +105,16 @@ def test_a_detached_front_end_is_freed_without_the_collector(engine: Engine) -> 
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_pushes_can_wait_for_a_reply(engine: Engine) -> None:
+    session = engine.session()
+    session.push_later([b"second"])
+    assert session.outbox == []
+    assert session.interrupt == PUSHES
+    session.outbox.append("reply")
+    session.release_pushes()
+    assert session.outbox == ["reply", [b"second"]]
+    assert session.interrupt == 0
+    session.release_pushes()
+    assert session.outbox == ["reply", [b"second"]]

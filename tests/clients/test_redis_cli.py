@@ -1,7 +1,7 @@
 """redis-cli, unmodified: what it prints against kvcore is what it prints against the real server.
 
-Modes that need commands of later releases are left out: --memkeys, --rdb, --replica, --functions-rdb, --eval, --ldb,
---cluster.
+Modes that need commands of later releases are left out: --rdb, --replica, --functions-rdb, --ldb, --cluster; and
+--intrinsic-latency, which asks no server.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -189,6 +190,47 @@ def test_hotkeys_asks_for_an_lfu_policy(server: Server, oracle: Server, run: Run
     assert b"An LFU maxmemory policy is not selected" in ours.stdout + ours.stderr
 
 
+def test_memkeys(server: Server, oracle: Server, run: Run) -> None:
+    typed = b"SET small abc\nRPUSH l 1 2 3\nSET large %b\n" % (b"x" * 5000)
+    both(run, server, oracle, typed=typed)
+    for words in (["--memkeys"], ["--memkeys", "--memkeys-samples", "0"]):
+        ours, theirs = (run(side, *words) for side in (server, oracle))
+        assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
+        # Sizes are each server's own; which keys are the biggest of their type is not.
+        shown = [
+            sorted(re.sub(r"\b[\d.]+(?= bytes|% of)|avg size .*", "N", line) for line in summary(side.stdout))
+            for side in (ours, theirs)
+        ]
+        assert shown[0] == shown[1]
+        assert any(
+            re.match(r"Biggest +string found .*large.* has [1-9]\d+ bytes", line) for line in summary(ours.stdout)
+        )
+
+
+def test_hotkeys(server: Server, run: Run) -> None:
+    run(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0")
+    try:
+        run(server, typed=b"SET hot v\nSET cold v\n" + b"GET hot\n" * 50)
+        shown = run(server, "--hotkeys")
+    finally:
+        run(server, "CONFIG", "SET", "maxmemory-policy", "noeviction", "lfu-log-factor", "10")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    counts = {
+        key: int(count)
+        for count, key in re.findall(rb"hot key found with counter: (\d+)\tkeyname: \"(\w+)\"", shown.stdout)
+    }
+    assert counts[b"hot"] > counts.get(b"cold", 0)
+
+
+def test_eval(server: Server, oracle: Server, run: Run, tmp_path: Path) -> None:
+    script = tmp_path / "s.lua"
+    script.write_text("redis.call('SET', KEYS[1], ARGV[1]); return {KEYS[1], ARGV[2], 3, redis.call('GET', KEYS[1])}")
+    shown = both(run, server, oracle, "--eval", str(script), "k", ",", "a", "b c")
+    assert shown.split("\n")[:4] == ["k", "b c", "3", "a"]
+    script.write_text("return redis.call('INCR', KEYS[1])")
+    assert "ERR value is not an integer" in both(run, server, oracle, "--eval", str(script), "k")
+
+
 def test_mass_insertion(server: Server, oracle: Server, run: Run) -> None:
     commands = (b"*3\r\n$3\r\nSET\r\n$%d\r\nk%d\r\n$1\r\nv\r\n" % (len(str(n)) + 1, n) for n in range(5000))
     output = both(run, server, oracle, "--pipe", typed=b"".join(commands) + b"*1\r\n$5\r\nNOCMD\r\n")
@@ -199,6 +241,19 @@ def test_mass_insertion(server: Server, oracle: Server, run: Run) -> None:
 def test_latency(server: Server, run: Run) -> None:
     assert re.fullmatch(rb"\d+ \d+ [\d.]+ [1-9]\d*\n", run(server, "--latency", "--raw", "-i", "0.1").stdout)
     assert re.fullmatch(rb"\d+,\d+,[\d.]+,[1-9]\d*\n", run(server, "--latency", "--csv", "-i", "0.1").stdout)
+
+
+def test_latency_history(server: Server, terminal: Callable[..., Terminal]) -> None:
+    screen = terminal(server, "--latency-history", "-i", "0.2")
+    for _ in range(2):
+        shown = screen.read_match(rb"min: \d+, max: \d+, avg: [\d.]+ \((\d+) samples\) -- [\d.]+ seconds range")
+        assert int(shown[1]) > 1
+
+
+def test_latency_distribution(server: Server, terminal: Callable[..., Terminal]) -> None:
+    screen = terminal(server, "--latency-dist", "-i", "0.2", kind="xterm-256color")
+    screen.read_until(b"\x1b[0m")
+    assert server.alive()
 
 
 def lines_until(stream: IO[bytes], wanted: bytes) -> bytes:

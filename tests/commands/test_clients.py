@@ -70,7 +70,7 @@ def test_multi_shows_the_queue(client: Client, other: Client) -> None:
     client("MULTI")
     client("SET", "a", "value")
     (line,) = lines(other, "LIST", "ID", str(client.session.id))
-    assert (line["multi"], line["multi-mem"], line["cmd"]) == ("1", str(len("SETavalue")), "set")
+    assert (line["multi"], line["multi-mem"], line["cmd"]) == ("1", str(len("SETavalue") + 3 * 8), "set")
 
 
 def test_kill_filters(engine: Engine, client: Client, other: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kvcore.commands.connection import same_secret, valid_name
+from kvcore.commands.connection import valid_name
 from kvcore.engine import Engine
 from kvcore.replies import NO_REPLY
 from kvcore.session import CLOSE, NEEDS_AUTH, REPLY_OFF, SWITCHED
@@ -18,13 +18,6 @@ def outsider(engine: Engine) -> Client:
     """A client of an engine with a password, not logged in."""
     engine.config.set("requirepass", PASSWORD)
     return Client(engine)
-
-
-def test_secrets_compare_by_content() -> None:
-    assert same_secret(b"abc", b"abc")
-    assert not same_secret(b"abc", b"abd")
-    assert not same_secret(b"abc", b"abcd")
-    assert not same_secret(b"", b"x")
 
 
 def test_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from kvcore.clock import ManualClock
 from kvcore.engine import Engine
 from kvcore.ports import LocalProcess
-from kvcore.replies import Attributed, BigNumber, OrderedSet, Push, Reply, Verbatim
+from kvcore.replies import NULL_ARRAY, Attributed, BigNumber, OrderedSet, Push, Reply, Verbatim
 from tests.commands.conftest import Client
+from tests.commands.test_configuration import MemoryFile
 
 
 class RecordingProcess(LocalProcess):
@@ -19,6 +21,10 @@ class RecordingProcess(LocalProcess):
     def __init__(self) -> None:
         super().__init__()
         self.slept: list[float] = []
+        self.crashes: list[bool] = []
+
+    def crash(self, segfault: bool) -> None:
+        self.crashes.append(segfault)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -152,15 +158,113 @@ def test_object_of_nothing(debugger: Client) -> None:
 
 def test_help_names_each_subcommand(debugger: Client) -> None:
     lines = debugger("DEBUG", "HELP")
-    assert lines[1::2] == [
-        "DIGEST",
-        "DIGEST-VALUE [<key> ...]",
-        "ERROR <message>",
-        "OBJECT <key>",
-        "PROTOCOL <type>",
-        "SET-ACTIVE-EXPIRE <0|1>",
-        "SLEEP <seconds>",
-        "HELP",
-    ]
+    names = [line.split()[0] for line in lines[1::2]]
+    assert names == [*sorted(set(names) - {"HELP"}), "HELP"]
+    assert {"DIGEST", "OBJECT", "POPULATE", "SLEEP"} < set(names)
     expected = "ERR unknown subcommand or wrong number of arguments for 'Jmap'. Try DEBUG HELP."
     assert debugger.error("DEBUG", "Jmap") == expected
+
+
+def test_populate_adds_what_is_missing(debugger: Client, effects: list[list[bytes]]) -> None:
+    debugger("SET", "k:1", "mine")
+    effects.clear()
+    assert debugger("DEBUG", "POPULATE", 3, "k") == "OK"
+    assert debugger("MGET", "k:0", "k:1", "k:2", "k:3") == [b"value:0", b"mine", b"value:2", None]
+    assert debugger("DEBUG", "POPULATE", 1, "long", 10) == "OK"
+    assert debugger("GET", "long:0") == b"value:0\0\0\0"
+    assert debugger("DEBUG", "POPULATE", 1, "short", 3) == "OK"
+    assert debugger("GET", "short:0") == b"val"
+    assert effects == []
+
+
+def test_populate_breaks_a_watch(debugger: Client, other: Client) -> None:
+    other("WATCH", "key:0")
+    other("MULTI")
+    debugger("DEBUG", "POPULATE", 1)
+    assert isinstance(other("EXEC"), type(NULL_ARRAY))
+
+
+def test_string_sizes(debugger: Client) -> None:
+    debugger("SET", "k", "value")
+    found = re.fullmatch(
+        r"key_sds_len:1, key_sds_avail:0, key_zmalloc: (\d+), val_sds_len:5, val_sds_avail:0, val_zmalloc: (\d+)",
+        debugger("DEBUG", "SDSLEN", "k"),
+    )
+    assert found is not None
+    assert int(found[1]) > 1
+    assert int(found[2]) > 5
+
+
+def test_tables_are_described(debugger: Client) -> None:
+    debugger("DEBUG", "POPULATE", 3000)
+    text = debugger("DEBUG", "HTSTATS", 0).text.decode()
+    assert " number of elements: 3000\n" in text
+    assert text.endswith(
+        "[Expires HT]\nHash table 0 stats (main hash table):\nNo stats available for empty dictionaries\n"
+    )
+    debugger("SADD", "s", *(f"m{number}" for number in range(2000)))
+    assert " number of elements: 2000\n" in debugger("DEBUG", "HTSTATS-KEY", "s").text.decode()
+
+
+def test_layouts_are_logged(debugger: Client, caplog: pytest.LogCaptureFixture) -> None:
+    debugger("HSET", "h", "field", "text")
+    debugger("RPUSH", "l", "item")
+    with caplog.at_level(logging.WARNING, "kvcore.debug"):
+        assert debugger("DEBUG", "LISTPACK", "h") == "Listpack structure printed on stdout"
+        assert debugger("DEBUG", "QUICKLIST", "l", 1) == "Quicklist structure printed on stdout"
+        assert debugger("DEBUG", "LOG", "remember") == "OK"
+    texts = [record.getMessage() for record in caplog.records]
+    assert b"field".hex() in texts[0]
+    assert b"item".hex() in texts[1]
+    assert texts[2] == "DEBUG LOG: remember"
+
+
+def test_paused_cron_expires_nothing_on_its_own(engine: Engine, debugger: Client, clock: ManualClock) -> None:
+    debugger("SET", "k", "v", "PX", 10)
+    debugger("DEBUG", "PAUSE-CRON", 1)
+    clock.advance(1000)
+    engine.tick()
+    assert debugger("DBSIZE") == 1
+    debugger("DEBUG", "PAUSE-CRON", 0)
+    engine.tick()
+    assert debugger("DBSIZE") == 0
+
+
+def test_checksums_may_be_skipped(debugger: Client) -> None:
+    debugger("SET", "k", "v")
+    payload = debugger("DUMP", "k")
+    broken = payload[:-1] + bytes([payload[-1] ^ 1])
+    assert debugger.error("RESTORE", "c", 0, broken) == "ERR DUMP payload version or checksum are wrong"
+    debugger("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 1)
+    assert debugger("RESTORE", "c", 0, broken) == "OK"
+    debugger("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 0)
+    assert debugger.error("RESTORE", "d", 0, broken) == "ERR DUMP payload version or checksum are wrong"
+
+
+def test_another_history(engine: Engine, debugger: Client) -> None:
+    before = engine.replication_id
+    assert debugger("DEBUG", "CHANGE-REPL-ID") == "OK"
+    assert engine.replication_id != before
+    assert b"master_replid:%b\r\n" % engine.replication_id.encode() in debugger("INFO", "replication").text
+
+
+@pytest.mark.parametrize(
+    ("name", "segfault"), [("PANIC", False), ("ASSERT", False), ("OOM", False), ("SEGFAULT", True)]
+)
+def test_a_crash_is_asked_of_the_process(engine: Engine, debugger: Client, name: str, segfault: bool) -> None:
+    process = RecordingProcess()
+    engine.process = process
+    refusal = debugger.error("DEBUG", name)
+    assert refusal == "ERR This store lives inside another program, which a command must not end"
+    assert process.crashes == [segfault]
+
+
+def test_the_whole_configuration_is_written(engine: Engine, debugger: Client) -> None:
+    assert debugger.error("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == "ERR CONFIG-REWRITE-FORCE-ALL failed: Bad address"
+    file = MemoryFile(b"hz 20\n")
+    engine.config_file = file
+    assert debugger("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == "OK"
+    assert b"\nmaxclients 10000\n" in file.content
+    file.failure = OSError(13, "Permission denied")
+    wanted = "ERR CONFIG-REWRITE-FORCE-ALL failed: Permission denied"
+    assert debugger.error("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == wanted

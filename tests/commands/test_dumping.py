@@ -107,7 +107,7 @@ def test_a_time_that_has_passed_makes_no_key(client: Client, effects: list[list[
         (("RESTORE", "k", "-1", ""), "ERR Invalid TTL value, must be >= 0"),
         (("RESTORE", "k", "0", ""), WRONG_FRAME),
         (("RESTORE", "k", "0", HELLO[:-1]), WRONG_FRAME),
-        (("RESTORE", "k", "0", seal(HELLO[:7], version=11)), WRONG_FRAME),
+        (("RESTORE", "k", "0", seal(HELLO[:7], version=13)), WRONG_FRAME),
         (("RESTORE", "k", "0", seal(b"")), "ERR Bad data format"),
         (("RESTORE", "k", "0", seal(b"\x01\x00")), "ERR Bad data format"),
         (("DUMP",), "ERR wrong number of arguments for 'dump' command"),

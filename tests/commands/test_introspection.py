@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kvcore.acl.vocabulary import CATEGORIES, categories_of
 from kvcore.command import REGISTRY
-from kvcore.commands.introspection import ACL_CATEGORIES, acl_categories
 from kvcore.replies import OrderedSet
 from tests.commands.conftest import Client
 
@@ -23,11 +23,11 @@ RECORDS = [one for r in dict.fromkeys(REGISTRY.bind().values()) for one in (r, *
     ],
 )
 def test_categories_follow_flags(name: bytes, expected: list[str]) -> None:
-    assert acl_categories(REGISTRY.bind()[name]) == expected
+    assert categories_of(REGISTRY.bind()[name]) == expected
 
 
 def test_declared_categories_exist() -> None:
-    unknown = {record.full_name: record.acl for record in RECORDS if not set(record.acl) <= set(ACL_CATEGORIES)}
+    unknown = {record.full_name: record.acl for record in RECORDS if not set(record.acl) <= set(CATEGORIES)}
     assert unknown == {}
 
 

@@ -218,3 +218,11 @@ def test_keyspace_events_are_messages(client: Client, other: Client, engine: Eng
         [b"pmessage", b"__key*", b"__keyspace@0__:k", b"rpush"],
         [b"pmessage", b"__key*", b"__keyevent@0__:rpush", b"k"],
     ]
+
+
+def test_ssubscribe_is_refused_in_a_transaction(client: Client) -> None:
+    client("MULTI")
+    client("SSUBSCRIBE", "s")
+    (reply,) = client("EXEC")
+    assert str(reply) == "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
+    assert not client.session.shard_channels

@@ -19,10 +19,10 @@ def test_shutdown_asks_the_front_end(client: Client, engine: Engine) -> None:
     asked: list[str] = []
     assert client.error("SHUTDOWN", "NOSAVE") == "ERR Errors trying to SHUTDOWN. Check logs."
     engine.on_shutdown = lambda: asked.append("stop")
-    assert client("SHUTDOWN", "nosave", "NOW", "force") is NO_REPLY
-    assert asked == ["stop"]
     assert client.error("SHUTDOWN", "ABORT") == "ERR No shutdown in progress."
     assert client.error("SHUTDOWN", "SAVE", "NOSAVE") == "ERR syntax error"
+    assert asked == []
+    assert client("SHUTDOWN", "nosave", "NOW", "force") is NO_REPLY
     assert asked == ["stop"]
 
 

@@ -252,3 +252,22 @@ def test_groups_come_by_name() -> None:
     for name in (b"b", b"\xff", b"a"):
         stream.groups[name] = ConsumerGroup(0)
     assert [name for name, _ in stream.groups_in_order()] == [b"a", b"b", b"\xff"]
+
+
+def test_shared_nodes_stay_as_they_are() -> None:
+    stream = Stream()
+    for number in range(1, 1001):
+        stream.append(number << 64, [b"f", b"%d" % number], 100, 4096)
+    nodes = list(stream.nodes.values())
+    before = [(list(node.ids), list(node.entries), set(node.deleted)) for node in nodes]
+    stream.share(nodes)
+    stream.append(2000 << 64, [b"f", b"new"], 100, 4096)
+    stream.remove(500 << 64)
+    stream.remove(1000 << 64)
+    stream.trim_to_length(850, approximate=False)
+    stream.append(2001 << 64, [b"f", b"newer"], 100, 4096)
+    stream.check()
+    assert stream.length == 851
+    assert [(list(node.ids), list(node.entries), set(node.deleted)) for node in nodes] == before
+    kept = [node for node in stream.nodes.values() if any(node is other for other in nodes)]
+    assert 0 < len(kept) < len(nodes), "a node that did not change is still the same one"

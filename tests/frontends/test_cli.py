@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from kvcore.config import Config, ConfigFileError
+from kvcore.directives import BY_NAME
 from kvcore.errors import ConfigError
 from kvcore.frontends import cli
+from kvcore.frontends.service import Supervisor
 
 
 @pytest.fixture(autouse=True)
@@ -154,10 +156,11 @@ def test_print_config_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_errors_are_one_message(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--daemonize", "yes"]) == 1
+    assert cli.main(["--activedefrag", "yes"]) == 1
     assert capsys.readouterr().err == (
         "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line 2\n"
-        ">>> 'daemonize \"yes\"'\nkvcore does not fork: use 'daemonize no' and a service manager\n"
+        ">>> 'activedefrag \"yes\"'\nActive defragmentation cannot be enabled: it requires a Redis server compiled "
+        "with a modified Jemalloc like the one shipped by default with the Redis source distribution\n"
     )
     assert cli.main(["none.conf"]) == 1
     assert "# Fatal error, can't open config file 'none.conf': No such file or directory\n" in capsys.readouterr().out
@@ -179,7 +182,7 @@ def test_without_the_extra_one_line_names_it(
 def test_an_unexpected_error_is_a_line(
     level: str, shown: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_config: Config) -> int:
+    def fail(_config: Config, _supervisor: Supervisor) -> int:
         raise ZeroDivisionError("odd")
 
     monkeypatch.setattr(cli, "_serve", fail)
@@ -194,19 +197,20 @@ def test_start_lines_and_pid_file(
 ) -> None:
     seen = []
 
-    def serve(config: Config) -> int:
+    def serve(config: Config, _supervisor: Supervisor) -> int:
         seen.append((folder / "pid").read_text())
         return config.integer("timeout")
 
     monkeypatch.setattr(cli, "_serve", serve)
-    assert cli.main(["--pidfile", "pid", "--timeout", "3", "--port", "7777", "--maxmemory-clients", "1gb"]) == 3
+    assert cli.main(["--pidfile", "pid", "--timeout", "3", "--port", "7777", "--disable-thp", "no"]) == 3
     assert seen == [f"{os.getpid()}\n"]
     assert not (folder / "pid").exists()
     lines = [line.split(" ", 6)[-1] for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "oO0OoO0OoO0Oo kvcore is starting oO0OoO0OoO0Oo"
     assert lines[2:] == [
         "Configuration loaded",
-        "'maxmemory-clients' is accepted. No effect yet: clients are not closed for the memory they use.",
+        f"'disable-thp' is accepted. {BY_NAME['disable-thp'].status}",
+        "Removing the pid file.",
     ]
 
 

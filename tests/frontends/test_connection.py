@@ -7,7 +7,7 @@ import pytest
 from kvcore.clock import ManualClock
 from kvcore.config import Config
 from kvcore.engine import Engine
-from kvcore.frontends.connection import COMMANDS_PER_TURN, Connection, refusal
+from kvcore.frontends.connection import COMMANDS_PER_TURN, REPLIES_PER_WRITE, Connection, refusal
 from kvcore.frontends.host import Host
 
 
@@ -224,6 +224,19 @@ def test_a_client_over_the_hard_output_limit_is_closed(host: Host, config: Confi
     assert host.engine.statistics.output_limit_disconnections == 1
 
 
+def test_replies_beyond_the_hard_limit_are_not_even_encoded(host: Host, config: Config) -> None:
+    config.set("client-output-buffer-limit", "normal 8mb 0 0")
+    client = connect(host)
+    client("SET", "big", "x" * (2 << 20))
+    client.slow = True
+    assert client.connection is not None
+    client.connection.receive(request("GET", "big") * 500)
+    client.turn()
+    assert client.aborted
+    assert len(client.sent) < (REPLIES_PER_WRITE + 1) * (2 << 20)
+    assert host.engine.statistics.output_limit_disconnections == 1
+
+
 def test_a_client_over_the_soft_output_limit_is_closed_in_time(host: Host, config: Config, clock: ManualClock) -> None:
     config.set("client-output-buffer-limit", "normal 0 100 10")
     wire, other = connect(host, 1), connect(host, 2)
@@ -294,6 +307,10 @@ def test_protected_mode_serves_strangers_only_with_a_password(host: Host, config
     config.set("requirepass", "secret")
     assert refusal(host, stranger) == b""
     config.set("requirepass", "")
+    assert refusal(host, stranger).startswith(b"-DENIED ")
+    host.engine.acl.set_user(b"default", [b">secret"])
+    assert refusal(host, stranger) == b""
+    host.engine.acl.set_user(b"default", [b"nopass"])
     config.set("protected-mode", "no")
     assert refusal(host, stranger) == b""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -71,6 +72,19 @@ def test_shutdown_on_any_loop_stops_a_server_in_the_background(server: AsyncioSe
         assert client.recv(100) == b""
         client.close()
     server.stop()
+
+
+def test_only_a_second_sigint_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    server = AsyncioServer(Engine(), Config())
+    server._stopping = asyncio.Event()
+    server._signalled("SIGINT")
+    server._stopping.set()
+    server._signalled("SIGTERM")
+    assert ended == []
+    server._signalled("SIGINT")
+    assert ended == [1]
 
 
 class Timers:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
+import warnings
+import weakref
+from pathlib import Path
 
 import pytest
 
 import kvcore
 from kvcore.clock import ManualClock
-from kvcore.frontends.inprocess import Store, encode
+from kvcore.frontends.inprocess import Store
 
 
 @pytest.fixture
@@ -67,7 +73,7 @@ def test_arguments_with_no_one_spelling_are_refused(store: Store) -> None:
     with pytest.raises(TypeError, match="bool"):
         store.execute("SET", "k", True)
     with pytest.raises(TypeError, match="NoneType"):
-        encode(None)  # type: ignore[arg-type]
+        store.execute("SET", "k", None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="name of a command"):
         store.execute()
 
@@ -210,3 +216,166 @@ def test_messages_of_the_threads_subscriptions(store: Store) -> None:
     store.execute("PUBLISH", "news", "hello")
     assert store.messages() == [[b"subscribe", b"news", 1], [b"message", b"news", b"hello"]]
     assert store.messages() == []
+
+
+def test_the_short_way_of_get_and_set_counts_like_the_long_one(store: Store) -> None:
+    store.set("k", "v")
+    store.get("k")
+    store.get("none")
+    store.execute("APPEND", "k", "w")
+    assert store.get("k") == b"vw"
+    store.execute("LPUSH", "list", "x")
+    with pytest.raises(kvcore.WrongTypeError):
+        store.get("list")
+    facts = store.info("commandstats", "stats", "errorstats", "persistence")
+    assert facts["cmdstat_get"]["calls"] == 4
+    assert facts["cmdstat_get"]["failed_calls"] == 1
+    assert facts["cmdstat_set"]["calls"] == 1
+    assert (facts["keyspace_hits"], facts["keyspace_misses"]) == (3, 1)
+    assert facts["errorstat_WRONGTYPE"]["count"] == 1
+    assert facts["rdb_changes_since_last_save"] == 3
+
+
+def test_the_short_way_is_left_where_somebody_wants_to_know(store: Store) -> None:
+    store.execute("CONFIG", "SET", "notify-keyspace-events", "KEA")
+    store.execute("SUBSCRIBE", "__keyevent@0__:set")
+    effects: list[list[bytes]] = []
+    store.engine.subscribe(lambda unit: effects.extend(argv for _, argv in unit))
+    store.set("k", "v")
+    assert store.messages()[-1] == [b"message", b"__keyevent@0__:set", b"k"]
+    assert effects == [[b"SET", b"k", b"v"]]
+    store.execute("UNSUBSCRIBE")
+    store.execute("MULTI")
+    assert store.set("k", "w") == "QUEUED"
+    assert store.get("k") == "QUEUED"
+    assert store.execute("EXEC") == ["OK", b"w"]
+
+
+def test_the_short_way_breaks_watches_wakes_waiters_and_minds_memory(store: Store) -> None:
+    store.execute("WATCH", "k")
+    thread = threading.Thread(target=store.set, args=("k", "v"))
+    thread.start()
+    thread.join()
+    store.execute("MULTI")
+    assert store.execute("EXEC") is None
+    waiting = threading.Thread(target=store.execute, args=("BLPOP", "list", 0))
+    waiting.start()
+    parked(store)
+    store.set("list", "no list")  # signalled, and still not what it waits for
+    store.delete("list")
+    store.execute("RPUSH", "list", "x")
+    waiting.join(10)
+    assert not waiting.is_alive()
+    store.execute("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(kvcore.CommandError, match="OOM"):
+        store.set("other", "v")
+
+
+def test_a_collected_store_is_gone_and_says_nothing_in_memory() -> None:
+    store = kvcore.open()
+    store.set("k", "v")
+    store.pipeline().watch("k")
+    store.pubsub().subscribe("c")
+    engine = weakref.ref(store._host)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del store
+        gc.collect()
+    assert engine() is None
+
+
+def test_a_store_with_a_directory_that_is_not_closed_says_so(tmp_path: Path) -> None:
+    stores = [kvcore.open(tmp_path)]
+    stores[0].set("k", "v")
+    with pytest.warns(ResourceWarning, match="close"):
+        stores.clear()
+    with kvcore.open(tmp_path) as store:
+        assert store.get("k") == b"v"
+
+
+FORKED = """
+import os, sys, threading
+import kvcore
+from kvcore import aio
+
+store = kvcore.open(sys.argv[1])
+memory, asynchronous = kvcore.open(), aio.open()
+memory.set("k", "v")
+store.set("k", "v")
+listener = memory.pubsub()
+held = threading.Event()
+
+def hold():
+    with memory.mutex:
+        held.set()
+        threading.Event().wait(2)
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if not child:
+    told = 0
+    for one in (store, memory):
+        try:
+            one.get("k")
+        except kvcore.ClosedError as error:
+            told += "forked" in str(error)
+        one.close()
+    try:
+        listener.subscribe("c")
+    except kvcore.ClosedError as error:
+        told += "forked" in str(error)
+    with kvcore.open() as fresh:
+        fresh.set("k", "child")
+        told += fresh.get("k") == b"child"
+    os._exit(told)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+store.set("after", "fork")
+store.close()
+with kvcore.open(sys.argv[1]) as again:
+    print(status, again.get("k"), again.get("after"))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_leaves_the_stores_to_its_parent(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORKED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.stdout == "4 b'v' b'fork'\n", run.stderr
+
+
+def test_nothing_hangs_at_the_end_of_the_interpreter(tmp_path: Path) -> None:
+    script = """
+import sys, threading
+import kvcore
+store = kvcore.open()
+threading.Thread(target=store.blpop, args=("q",), daemon=True).start()
+listener = store.pubsub()
+listener.subscribe("c")
+threading.Thread(target=listener.get_message, kwargs={"timeout": None}, daemon=True).start()
+iterator = iter(store)
+kept = kvcore.open(sys.argv[1])
+kept.set("k", "v")
+"""
+    run = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    with kvcore.open(tmp_path) as store:
+        assert store.get("k") == b"v"
+
+
+def test_importing_kvcore_brings_nothing_optional() -> None:
+    script = """
+import sys, time
+started = time.perf_counter()
+import kvcore
+kvcore.open().set("k", "v")
+optional = {"redis", "trio", "anyio", "sniffio", "typer", "uvloop", "hiredis", "prometheus_client", "lupa", "asyncio"}
+print(sorted(optional & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "[]\n"

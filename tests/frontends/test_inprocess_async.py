@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -102,3 +103,23 @@ async def test_transactions_share_the_stores_session() -> None:
         await store.execute("INCR", "n")
         await store.execute("BLPOP", "list", 0)
         assert await store.execute("EXEC") == [1, None]
+
+
+async def test_commands_that_may_wait_without_being_called_blocking() -> None:
+    async with aio.open() as store:
+        assert await store.execute("WAIT", 1, 10) == 0
+        assert await store.execute("WAITAOF", 0, 1, 10) == [0, 0]
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            await store.set("k", "v")
+            moving = asyncio.create_task(store.execute("MIGRATE", *listener.getsockname(), "k", 0, 10_000))
+            await asyncio.sleep(0)
+            assert await store.get("k") == b"v"
+            writing = asyncio.create_task(store.execute("APPEND", "k", "w"))
+            await asyncio.sleep(0)
+            assert not writing.done()
+            loop = asyncio.get_running_loop()
+            target, _ = await loop.run_in_executor(None, listener.accept)
+            with target:
+                await loop.run_in_executor(None, target.sendall, b"+OK\r\n+OK\r\n")
+                assert await moving == "OK"
+                assert await writing == 1

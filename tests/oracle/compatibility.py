@@ -49,7 +49,6 @@ COMMANDS: Final = {
     "failover": "replication",
     "latency": "latency monitoring",
     "memory": "memory inspection",
-    "migrate": "durability",
     "module": "",
     "psync": "replication",
     "replconf": "replication",
@@ -57,7 +56,6 @@ COMMANDS: Final = {
     "save": "durability",
     "slaveof": "replication",
     "sync": "replication",
-    "wait": "replication",
 }
 """What brings a missing command of another group, its subcommands included; empty: nothing will."""
 
@@ -65,6 +63,10 @@ SENDING: Final = {"ask", "both", "both_auto", "both_sorted", "both_ttl", "kinds"
 """Methods of a pair whose arguments are a command; that of ``matches`` stands behind a pattern."""
 
 _SESSION: Final = re.compile(r"^(?:\w>\s+)?(?:~\s+)?")
+
+DATA_GROUPS: Final = frozenset(
+    {"bitmap", "generic", "geo", "hash", "hyperloglog", "list", "set", "sorted-set", "stream", "string"}
+)
 
 Name = tuple[str, ...]
 """A command's name in capitals: one word, or a container's and its subcommand's."""
@@ -157,8 +159,18 @@ def table(groups: dict[str, str], present: set[str], tested: set[str]) -> str:
             mark = "yes" if name in present & tested else "no" if name in present else "-"
             lines.append(f"| `{name.upper().replace('|', ' ')}` | {here} | {mark} |")
         lines.append("")
+    data = data_commands(groups)
+    share = f"{100 * len(present & tested & data) / max(1, len(data)):.4g}%"
     total = f"{len(present & set(groups))} of {len(groups)} commands and subcommands of Redis 7.0.15"
-    return f"kvcore has {total}; {len(present & tested)} of them are compared.\n\n" + "\n".join(lines)
+    return (
+        f"kvcore has {total}; {len(present & tested)} of them are compared; "
+        f"of the {len(data)} commands on data, {share}.\n\n" + "\n".join(lines)
+    )
+
+
+def data_commands(groups: dict[str, str]) -> set[str]:
+    """Return the commands of the real server that read or change keys, going by their groups."""
+    return {name for name, group in groups.items() if group in DATA_GROUPS}
 
 
 def ask(server: Server) -> dict[str, str]:
@@ -213,7 +225,9 @@ def main() -> int:
         return 1
     server = start_oracle(binary)
     try:
-        PAGE.write_text(page_with_table(PAGE.read_text(), server))
+        page = page_with_table(PAGE.read_text(), server)
+        PAGE.write_text(page)
+        print(next(line for line in page.splitlines() if line.startswith("kvcore has ")))
     finally:
         server.stop()
     return 0

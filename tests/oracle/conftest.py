@@ -14,6 +14,7 @@ import pytest
 
 from tests.oracle.harness import Mismatch, Pair, Session
 from tests.oracle.servers import Server, find_oracle, start_kvcore, start_oracle
+from tests.oracle.users import with_nobody_else
 
 PROTOCOL = {"asyncio": 2, "threaded": 3, "inprocess": 3, "oracle": 2}
 FRONTENDS = [name for name in os.environ.get("ORACLE_FRONTENDS", "asyncio,threaded,inprocess").split(",") if name]
@@ -140,6 +141,18 @@ def pair(request: pytest.FixtureRequest, fleet: Fleet) -> Iterator[Pair]:
 def wire_pair(request: pytest.FixtureRequest, fleet: Fleet) -> Iterator[Pair]:
     """Yield a pair that has connections: for raw bytes, RESP2 and what only sockets do."""
     yield from _open_pair(fleet, request.param)
+
+
+@pytest.fixture
+def users(pair: Pair) -> Iterator[Pair]:
+    """Yield the pair with no user but `default` and an empty ACL log, and clean up after."""
+    yield from with_nobody_else(pair)
+
+
+@pytest.fixture
+def wire_users(wire_pair: Pair) -> Iterator[Pair]:
+    """Yield the same where there are connections."""
+    yield from with_nobody_else(wire_pair)
 
 
 @pytest.fixture

@@ -256,7 +256,8 @@ class Pair:
     def kinds(self, *arguments: Argument) -> tuple[Any, Any]:
         """Compare only types and lengths; both native values, the oracle's first."""
         oracle, kvcore = self.ask(*arguments)
-        self._compare(kinds_of(oracle), kinds_of(kvcore), (oracle, kvcore))
+        if kinds_of(oracle) != kinds_of(kvcore):
+            raise self._mismatch(oracle, kvcore)
         return oracle.native(), kvcore.native()
 
     def pipeline(self, commands: Iterable[Sequence[Argument]]) -> list[Any]:

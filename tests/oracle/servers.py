@@ -144,7 +144,7 @@ def start_oracle(binary: str) -> Server:
 
 def start_kvcore(frontend: str, *options: str) -> Server:
     """Start kvcore as users do, through the front end named ``asyncio`` or ``threaded``."""
-    command = [sys.executable, "-m", "kvcore", "--port", "0", "--bind", HOST, "--frontend", frontend]
+    command = [sys.executable, "-m", "kvcore", "--port", "0", "--bind", HOST, "--frontend", frontend, "--save", ""]
     if frontend == "threaded":
         command += ["--server-threads", "2"]
     return Server(f"kvcore/{frontend}", [*command, "--enable-debug-command", "yes", *options])

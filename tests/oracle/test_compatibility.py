@@ -19,6 +19,15 @@ def test_the_table_is_up_to_date(fleet: Fleet) -> None:
     assert page == wanted, "run: python -m tests.oracle.compatibility"
 
 
+def test_every_command_on_data_is_compared(fleet: Fleet) -> None:
+    if not conftest.reference.startswith(f"redis {conftest.COMPARED}"):
+        pytest.skip(f"the table is about redis {conftest.COMPARED}x, not {conftest.reference}")
+    data = compatibility.data_commands(compatibility.ask(fleet.oracle))
+    assert len(data) > 150
+    assert data - compatibility.commands_here() == set()
+    assert data - compatibility.compared(compatibility.oracle_sources(), data) == set()
+
+
 @pytest.mark.parametrize(
     ("source", "found"),
     [
@@ -50,7 +59,10 @@ def test_what_counts_as_compared(source: str, found: set[str]) -> None:
 def test_table() -> None:
     groups = {"get": "string", "object": "generic", "acl|cat": "server", "geoadd": "geo", "module|list": "server"}
     text = compatibility.table(groups, {"get", "object"}, {"get", "geoadd"})
-    assert text.startswith("kvcore has 2 of 5 commands and subcommands of Redis 7.0.15; 1 of them are compared.\n")
+    assert text.startswith(
+        "kvcore has 2 of 5 commands and subcommands of Redis 7.0.15; 1 of them are compared; "
+        "of the 3 commands on data, 33.33%.\n"
+    )
     assert "### string: 1 of 1\n\n| command | in kvcore | compared |\n|---|---|---|\n| `GET` | yes | yes |\n" in text
     assert "| `OBJECT` | yes | no |" in text
     assert "| `GEOADD` | comes with geo | - |" in text

@@ -147,7 +147,7 @@ def test_times_to_live(pair: Pair) -> None:
 def test_frames(wire_pair: Pair) -> None:
     for payload in (
         seal(b"\0\1a", version=0),
-        seal(b"\0\1a", version=11),
+        seal(b"\0\1a", version=13),
         seal(b"\0\1abehind the value"),
         seal(b"\0\5a"),  # the value goes on in the frame
         b"\0\1a\x0a\0" + bytes(8),
@@ -543,3 +543,34 @@ def test_mutated_payloads(victim: Server, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100, 100 + SEEDS))
 def test_many_mutated_payloads(victim: Server, seed: int) -> None:
     compare_mutations(victim, seed, MANY_MUTATIONS)
+
+
+# Members that expire
+
+
+PERISHABLE: tuple[tuple[Words, Words], ...] = (
+    (("HSET", "k", "a", "1", "b", "2"), ("EXPIREMEMBER", "k", "a", "100")),
+    (("SADD", "k", "1", "2", "3"), ("EXPIREMEMBER", "k", "2", "100")),
+    (("ZADD", "k", "1", "a", "2", "b"), ("EXPIREMEMBER", "k", "b", "100")),
+)
+
+
+@pytest.mark.parametrize(("fill", "expire"), PERISHABLE)
+def test_the_real_server_restores_a_value_whose_members_expire(batch: Batch, fill: Words, expire: Words) -> None:
+    (plain,) = (theirs.text for theirs, _ in batch.run([fill, ("DUMP", "k")])[1:])
+    batch.client(*expire)
+    payload = batch.client("DUMP", "k")
+    assert isinstance(payload, bytes)
+    assert payload != plain
+    restored = batch.run([("RESTORE", "k2", "0", payload), ("DUMP", "k2")])
+    assert [theirs.text for theirs, _ in restored] == [b"OK", plain]
+    assert restored[1][1] == payload
+
+
+def test_a_valkey_hash_whose_fields_expire_is_restored(batch: Batch) -> None:
+    payload = bytes.fromhex(
+        "16030161c001ffffffffffffffff0162c0027b38d360ba0100000163c003ffffffffffffffff5000ea6fac37c312b88d"
+    )
+    assert batch.client("RESTORE", "k", 0, payload) == "OK"
+    assert batch.client("HGETALL", "k") == {b"a": b"1", b"b": b"2", b"c": b"3"}
+    assert batch.client("HPEXPIRETIME", "k", "FIELDS", 2, "a", "b") == [-1, 1900000000123]

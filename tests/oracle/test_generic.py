@@ -368,3 +368,33 @@ def test_any_sequence(pair: Pair, commands: list[tuple[str | int, ...]]) -> None
     for key in ("a", "b", "c", "list", "set"):
         pair.both_ttl("TTL", key)
     pair.both("SELECT", 0)
+
+
+def test_encoding_of_sums_of_floats(pair: Pair) -> None:
+    check(
+        pair,
+        """
+        SET f 10.5
+        INCRBYFLOAT f 1.5
+        OBJECT ENCODING f
+        OBJECT REFCOUNT f
+        COPY f g
+        RENAME f h
+        OBJECT ENCODING g
+        OBJECT ENCODING h
+        INCRBYFLOAT n -3
+        OBJECT ENCODING n
+        INCR n
+        OBJECT ENCODING n
+        INCRBYFLOAT n 0.5
+        OBJECT ENCODING n
+        SET n 12
+        OBJECT ENCODING n
+        INCRBYFLOAT one 5
+        OBJECT ENCODING one
+        SET five 5
+        OBJECT ENCODING five
+        SET two 12
+        OBJECT ENCODING two
+        """,
+    )

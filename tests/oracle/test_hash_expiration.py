@@ -1,4 +1,4 @@
-"""What is newer than redis-server 7.0.15, beside a Valkey server: field expiration, WITHSCORE, CLIENT SETINFO.
+"""What is newer than redis-server 7.0.15, beside a Valkey server: field expiration, WITHSCORE, CLIENT SETINFO, WAITAOF.
 
 Must not live here: commands of 7.0.15, which are compared with that version, and what KeyDB alone has. HLEN of a hash
 whose expired fields nobody came across yet is not compared: Valkey counts them, kvcore has removed them.
@@ -501,3 +501,37 @@ def test_any_arguments(native_pair: Pair, name: str, words: list[str], there: bo
         kvcore.kind,
         kvcore.text if kvcore.kind == "-" else b"",
     )
+
+
+def test_waitaof(pair: Pair) -> None:
+    check(
+        pair,
+        """
+        WAITAOF 0 0
+        WAITAOF 0 0 0
+        WAITAOF 1 0 0
+        WAITAOF 2 0 0
+        WAITAOF -1 0 0
+        WAITAOF 0 -1 0
+        WAITAOF x 0 0
+        WAITAOF 0 x 0
+        WAITAOF 0 0 x
+        WAITAOF 0 0 -1
+        WAITAOF 0 1 20
+        WAITAOF 0 99999999999999999999 50
+        MULTI
+        WAITAOF 0 1 0
+        EXEC
+        """,
+    )
+
+
+def test_a_dumped_hash_with_times_comes_from_valkey(pair: Pair) -> None:
+    pair.both("HSET", "h", "a", 1, "b", 2)
+    pair.both("HPEXPIREAT", "h", 1_900_000_000_123, "FIELDS", 1, "b")
+    pair.oracle.send(("DUMP", "h"))
+    payload = pair.oracle.read().text
+    pair.kvcore.send(("RESTORE", "h", 0, payload, "REPLACE"))
+    assert pair.kvcore.read().text == b"OK"
+    pair.both_sorted("HGETALL", "h")
+    pair.both("HPEXPIRETIME", "h", "FIELDS", 2, "a", "b")

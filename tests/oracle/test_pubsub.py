@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.oracle.harness import Pair, check
+from tests.oracle.harness import NOTHING, Pair, check
 
 CONFIRMED = [
     ("UNSUBSCRIBE", 1),
@@ -139,3 +139,40 @@ def test_help_has_the_same_subcommands(pair: Pair) -> None:
     both = [reply.native() for reply in pair.ask("PUBSUB", "HELP")]
     oracle, kvcore = ({line for line in lines if not line.startswith(" ")} for lines in both)
     assert kvcore == oracle
+
+
+def test_shard_channels_in_a_transaction(wire_pair: Pair) -> None:
+    check(
+        wire_pair,
+        """
+        MULTI
+        SSUBSCRIBE s
+        SPUBLISH s hello
+        GET k
+        EXEC
+        PUBSUB SHARDNUMSUB s
+        MULTI
+        SUNSUBSCRIBE
+        SPUBLISH s hello
+        EXEC
+    """,
+    )
+
+
+def test_shard_messages_stay_on_shard_channels(wire_pair: Pair) -> None:
+    listener, follower = wire_pair.client(), wire_pair.client()
+    confirmed(listener, "SSUBSCRIBE ch", 1)
+    confirmed(follower, "PSUBSCRIBE *", 1)
+    assert wire_pair.both("SPUBLISH", "ch", "shard") == 1
+    assert wire_pair.both("PUBLISH", "ch", "plain") == 1
+    assert listener.read_push() == [b"smessage", b"ch", b"shard"]
+    assert follower.read_push() == [b"pmessage", b"*", b"ch", b"plain"]
+    assert listener.read_push(0.05) is NOTHING
+    confirmed(listener, "SUBSCRIBE ch", 1)
+    confirmed(listener, "UNSUBSCRIBE", 1)
+    if wire_pair.protocol == 2:
+        listener.both("GET", "k")  # still in subscriber mode for the shard channel
+    confirmed(listener, "SUNSUBSCRIBE nosuch", 1)
+    confirmed(listener, "SUNSUBSCRIBE", 1)
+    listener.both("GET", "k")
+    assert wire_pair.both("SPUBLISH", "ch", "nobody") == 0

@@ -301,3 +301,14 @@ def test_events(wire_pair: Pair) -> None:
     message = listener.read()
     while message[-1] != b"end":
         message = listener.read()
+
+
+def test_integers_come_ascending_in_every_protocol(pair: Pair) -> None:
+    for protocol in (2, 3):
+        client = pair.client(protocol)
+        client.both("SADD", "a", 5, -1, 30, 2, 100)
+        client.both("SADD", "b", 100, 2, -1, 7)
+        for words in (("SMEMBERS", "a"), ("SINTER", "a", "b"), ("SUNION", "a", "b"), ("SDIFF", "a", "b")):
+            oracle, kvcore = client.ask(*words)
+            if pair.frontend != "inprocess":
+                assert [item.text for item in oracle.items] == [item.text for item in kvcore.items]

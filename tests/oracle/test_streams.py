@@ -602,3 +602,14 @@ def test_what_breaks_a_watch(wire_pair: Pair, line: str) -> None:
         EXEC
         """,
     )
+
+
+def test_help(pair: Pair) -> None:
+    for container in ("XGROUP", "XINFO"):
+        check(pair, f"{container} HELP x")
+    for words in (("XGROUP", "HELP"), ("XINFO", "HELP")):
+        oracle, kvcore = (reply.native() for reply in pair.ask(*words))
+        assert oracle[0] == kvcore[0]
+        assert {line.split()[0] for line in oracle if line[:1].isupper()} == {
+            line.split()[0] for line in kvcore if line[:1].isupper()
+        }

@@ -120,6 +120,8 @@ def from_native(value: Any) -> Wire:
         return Wire("#", b"t" if value else b"f")
     if isinstance(value, int):
         return Wire("(" if isinstance(value, replies.BigNumber) else ":", b"%d" % value)
+    if isinstance(value, replies.BigNumberText):
+        return Wire("(", bytes(value))
     if isinstance(value, replies.Decimals):
         return Wire(",", f"{value:.17f}".rstrip("0").rstrip(".").encode())  # few digits where the number is small
     if isinstance(value, float):

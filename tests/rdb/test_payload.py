@@ -30,7 +30,21 @@ def test_the_frame() -> None:
 def test_versions() -> None:
     assert is_sealed(seal(b"\0\1a", version=0))
     assert is_sealed(seal(b"\0\1a", version=10))
-    assert not is_sealed(seal(b"\0\1a", version=11))
+    for version in (11, 12, 80):  # Redis 7.2 and 7.4, Valkey 9
+        assert is_sealed(seal(b"\0\1a", version=version))
+    for version in (13, 79, 81, 65535):
+        assert not is_sealed(seal(b"\0\1a", version=version))
+
+
+def test_the_version_says_which_types_there_are() -> None:
+    set_listpack = b"\x14" + blob(encode([b"a"]))
+    for version in (11, 12, 80):
+        assert len(load(seal(set_listpack, version), Limits(), True)) == 1  # type: ignore[arg-type]
+    metadata = b"\x18" + bytes(8) + b"\x01\x00\1f\1v"
+    assert load(seal(metadata, 12), Limits(), True).encoding == "listpack"  # type: ignore[union-attr]
+    for version in (10, 11, 80):
+        with pytest.raises(RdbError):
+            load(seal(metadata, version), Limits(), True)
 
 
 def test_a_checksum_of_zero_is_no_checksum_here() -> None:

@@ -87,6 +87,23 @@ def test_set_listpack_of_newer_servers() -> None:
         read(b"\x14" + blob(listpack.encode([])))
 
 
+TIMED = [
+    b"\x16\x02" + blob(b"f") + blob(b"v") + b"\xff" * 8 + blob(b"g") + blob(b"w") + (1005).to_bytes(8, "little"),
+    b"\x18" + (1000).to_bytes(8, "little") + b"\x02\x00" + blob(b"f") + blob(b"v") + b"\x06" + blob(b"g") + blob(b"w"),
+    b"\x19" + (1005).to_bytes(8, "little") + blob(listpack.encode([b"g", b"w", b"1005", b"f", b"v", b"0"])),
+]
+
+
+@pytest.mark.parametrize("body", TIMED)
+def test_fields_with_times_of_newer_servers(body: bytes) -> None:
+    for limits in (Limits(), TightLimits()):
+        value = read(body, limits)
+        assert plain(value) == {b"f": b"v", b"g": b"w"}
+        assert isinstance(value, Hash)
+        assert value.expires is not None
+        assert dict(value.expires.items()) == {b"g": 1005}
+
+
 ENCODINGS = [
     ("set", "hashtable", "hashtable"),
     ("set of integers", "intset", "hashtable"),
@@ -124,7 +141,17 @@ REFUSED = [
     ("type", b"\x06\x00"),
     ("type", b"\x07\x00"),
     ("type", b"\x08\x00"),
-    ("type", b"\x16\x00"),
+    ("type", b"\x17\x00"),
+    ("7 are left", b"\x16\x01" + blob(b"f") + blob(b"v") + bytes(7)),
+    ("empty", b"\x16\x00"),
+    ("twice", b"\x16\x02" + (blob(b"f") + blob(b"v") + bytes(8)) * 2),
+    ("empty", b"\x18" + bytes(8) + b"\x00"),
+    ("7 are left", b"\x18" + bytes(7)),
+    ("twice", b"\x18" + bytes(8) + b"\x02" + (b"\x00" + blob(b"f") + blob(b"v")) * 2),
+    ("lacks a part", b"\x19" + bytes(8) + blob(listpack.encode([b"f", b"v"]))),
+    ("empty", b"\x19" + bytes(8) + blob(listpack.encode([]))),
+    ("no integer", b"\x19" + bytes(8) + blob(listpack.encode([b"f", b"v", b"x"]))),
+    ("twice", b"\x19" + bytes(8) + blob(listpack.encode([b"f", b"v", b"0"] * 2))),
     ("empty", b"\x01\x00"),
     ("empty", b"\x02\x00"),
     ("empty", b"\x03\x00"),

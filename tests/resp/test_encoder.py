@@ -17,6 +17,7 @@ from kvcore.replies import (
     Attributed,
     BigNumber,
     Decimals,
+    OrderedMembers,
     Push,
     Reply,
     Verbatim,
@@ -130,3 +131,10 @@ def test_nesting_of_a_few_hundred_levels() -> None:
 def test_what_is_no_reply(reply: Reply) -> None:
     with pytest.raises(TypeError, match=r"^no reply is made of "):
         encode(reply, 2)
+
+
+def test_members_keep_their_order() -> None:
+    members = OrderedMembers([b"-1", b"2", b"10"])
+    assert members == {b"2", b"10", b"-1"}
+    assert encode(members, 3) == b"~3\r\n$2\r\n-1\r\n$1\r\n2\r\n$2\r\n10\r\n"
+    assert encode(members, 2) == b"*3\r\n$2\r\n-1\r\n$1\r\n2\r\n$2\r\n10\r\n"

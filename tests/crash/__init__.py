@@ -1,0 +1,1 @@
+"""Real processes that are killed: whatever moment it is, what they leave behind can be used."""

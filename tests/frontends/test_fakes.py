@@ -1,0 +1,110 @@
+"""fakeredis's names and arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+
+import kvcore
+from kvcore.frontends.fakes import OUTAGE, FakeAsyncRedis, FakeRedis, FakeServer, FakeStrictRedis
+
+
+def test_it_is_a_redis_client_with_a_server_of_its_own() -> None:
+    assert issubclass(FakeRedis, redis.Redis)
+    assert issubclass(FakeAsyncRedis, redis.asyncio.Redis)
+    assert FakeStrictRedis is FakeRedis
+    one, other = FakeRedis(), FakeRedis()
+    one.set("k", "v")
+    assert other.get("k") is None
+
+
+async def test_a_server_is_shared_by_whoever_is_given_it() -> None:
+    server = FakeServer()
+    FakeRedis(server=server).set("k", "v")
+    assert FakeStrictRedis(server=server, decode_responses=True).get("k") == "v"
+    assert await FakeAsyncRedis(server=server).get("k") == b"v"
+    assert server.store.get("k") == b"v"
+    assert FakeRedis(server=server, db=1).get("k") is None
+    with kvcore.open() as store:
+        FakeRedis(server=store).set("k", "store")
+        assert store.get("k") == b"store"
+
+
+async def test_an_outage_is_a_connection_error_until_it_ends() -> None:
+    server = FakeServer()
+    client, async_client = FakeRedis(server=server), FakeAsyncRedis(server=server)
+    client.set("k", "v")
+    await async_client.set("a", "v")
+    server.connected = False
+    assert not server.connected
+    for call in (lambda: client.get("k"), client.ping, lambda: client.pipeline().get("k").execute()):
+        with pytest.raises(redis.ConnectionError, match=OUTAGE):
+            call()
+    with pytest.raises(redis.ConnectionError, match=OUTAGE):
+        await async_client.get("a")
+    server.connected = True
+    assert client.get("k") == b"v"
+    assert await async_client.get("a") == b"v"
+
+
+def test_a_client_may_begin_disconnected() -> None:
+    client = FakeRedis(connected=False)
+    with pytest.raises(redis.ConnectionError):
+        client.ping()
+    with kvcore.open() as store, pytest.raises(ValueError, match="FakeServer"):
+        FakeRedis(server=store, connected=False)
+
+
+@pytest.mark.parametrize("version", [(7,), 7, "7.0.15", (7, 2)])
+def test_the_version_it_has_is_accepted(version: Any, recwarn: pytest.WarningsRecorder) -> None:
+    assert FakeRedis(version=version).ping()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("arguments", [{"version": 6}, {"version": (8, 0)}, {"server_type": "valkey"}])
+def test_another_dialect_is_warned_about(arguments: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match=r"answers as Redis 7\.0"):
+        FakeRedis(**arguments)
+    with pytest.warns(UserWarning, match=r"answers as Redis 7\.0"):
+        FakeServer(**arguments)
+
+
+def test_unknown_dialects_and_lua_modules_are_refused() -> None:
+    with pytest.raises(ValueError, match="dragonfly"):
+        FakeRedis(server_type="dragonfly")
+    with pytest.raises(ValueError, match="lfs"):
+        FakeRedis(lua_modules={"lfs"})
+    assert FakeRedis(lua_modules={"cjson"}).eval("return cjson.encode({1})", 0) == b"[1]"
+
+
+def test_from_url_takes_a_real_servers_url() -> None:
+    server = FakeServer()
+    client = FakeRedis.from_url("redis://user:pw@host:1234/2", server=server, decode_responses=True)
+    client.set("k", "v")
+    assert client.get("k") == "v"
+    assert FakeRedis(server=server, db=2).get("k") == b"v"
+    assert FakeRedis.from_url("unix:///socket?db=1", server=server).get("k") is None
+    FakeRedis.from_url("memory://fakes").set("k", "named")
+    with pytest.raises(ValueError, match="URL"):
+        FakeRedis.from_url("nonsense")
+
+
+async def test_from_url_of_the_async_client() -> None:
+    client = FakeAsyncRedis.from_url("redis://host/1")
+    await client.set("k", "v")
+    assert await client.get("k") == b"v"
+
+
+def test_a_server_takes_directives() -> None:
+    server = FakeServer(config={"requirepass": "secret"})
+    with pytest.raises(redis.AuthenticationError):
+        FakeRedis(server=server).ping()
+    assert FakeRedis(server=server, password="secret").ping()
+
+
+def test_a_pool_goes_its_own_way() -> None:
+    pool = kvcore.ConnectionPool(store="memory://fake-pool")
+    FakeRedis(connection_pool=pool).set("k", "v")
+    assert FakeRedis(connection_pool=pool).get("k") == b"v"

@@ -1,0 +1,168 @@
+"""Listeners: messages in order, handlers, waiting, being cut off, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+import pytest
+
+import kvcore
+from kvcore import aio
+from kvcore.frontends import store_pubsub
+
+
+@pytest.fixture
+def store() -> kvcore.Store:
+    return kvcore.open()
+
+
+def test_messages_have_redis_pys_shape(store: kvcore.Store) -> None:
+    with store.pubsub() as listener:
+        listener.subscribe("a")
+        listener.psubscribe("b*")
+        assert store.publish("a", "1") == 1
+        assert store.publish("bb", "2") == 1
+        listener.unsubscribe("a")
+        assert list(iter(listener.get_message, None)) == [
+            {"type": "subscribe", "pattern": None, "channel": b"a", "data": 1},
+            {"type": "psubscribe", "pattern": None, "channel": b"b*", "data": 2},
+            {"type": "message", "pattern": None, "channel": b"a", "data": b"1"},
+            {"type": "pmessage", "pattern": b"b*", "channel": b"bb", "data": b"2"},
+            {"type": "unsubscribe", "pattern": None, "channel": b"a", "data": 1},
+        ]
+        assert listener.subscribed
+    assert store.publish("bb", "3") == 0
+
+
+def test_listening_ends_with_the_last_subscription(store: kvcore.Store) -> None:
+    listener = store.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("a")
+    listener.ssubscribe("s")
+    store.publish("a", "1")
+    store.spublish("s", "2")
+    seen = []
+    for message in listener.listen():
+        seen.append((message["type"], message["data"]))
+        if len(seen) == 2:
+            listener.unsubscribe()
+            listener.sunsubscribe()
+    assert seen == [("message", b"1"), ("smessage", b"2")]
+
+
+def test_handlers_take_their_channels_messages(store: kvcore.Store) -> None:
+    taken: list[object] = []
+    listener = store.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(news=lambda message: taken.append(message["data"]))
+    listener.subscribe("other")
+    store.publish("news", "1")
+    store.publish("other", "2")
+    message = listener.get_message()
+    assert message is not None
+    assert message["data"] == b"2"
+    assert taken == [b"1"]
+    with pytest.raises(TypeError, match="called"):
+        listener.subscribe(news=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="name"):
+        listener.subscribe()
+
+
+def test_a_waiting_thread_is_woken(store: kvcore.Store) -> None:
+    listener = store.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("a")
+    seen: list[object] = []
+    thread = threading.Thread(target=lambda: seen.append(listener.get_message(timeout=None)))
+    thread.start()
+    while not thread.is_alive():
+        pass
+    store.publish("a", "x")
+    thread.join(10)
+    assert seen == [{"type": "message", "pattern": None, "channel": b"a", "data": b"x"}]
+    assert listener.get_message(timeout=0.01) is None
+
+
+def test_closing_the_store_ends_the_wait(store: kvcore.Store) -> None:
+    listener = store.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("a")
+    errors: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            listener.get_message(timeout=None)
+        except kvcore.ClosedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while listener._inbox.wake is store_pubsub._nothing:
+        threading.Event().wait(0.001)
+    store.close()
+    thread.join(10)
+    assert len(errors) == 1
+
+
+def test_a_listener_that_takes_nothing_is_cut_off(store: kvcore.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_pubsub, "MOST_UNREAD", 3)
+    listener = store.pubsub()
+    listener.subscribe("a")
+    for _ in range(5):
+        store.publish("a", "x")
+    with pytest.raises(kvcore.KvcoreError, match="cut off"):
+        listener.get_message()
+    assert not listener.subscribed
+    assert store.publish("a", "x") == 0
+
+
+def test_an_abandoned_or_closed_listener_hears_nothing(store: kvcore.Store) -> None:
+    listener = store.pubsub()
+    listener.subscribe("a")
+    del listener
+    gc.collect()
+    store.tick()
+    assert store.publish("a", "x") == 0
+    listener = store.pubsub()
+    listener.close()
+    listener.close()
+    with pytest.raises(kvcore.ClosedError, match="pubsub"):
+        listener.subscribe("a")
+    with pytest.raises(kvcore.ClosedError, match="pubsub"):
+        listener.get_message()
+    store.close()
+    with pytest.raises(kvcore.ClosedError):
+        store.pubsub()
+
+
+def test_text_stores_hear_text() -> None:
+    with kvcore.open(decode_responses=True) as store, store.pubsub() as listener:
+        listener.subscribe("ä")
+        assert listener.get_message() == {"type": "subscribe", "pattern": None, "channel": "ä", "data": 1}
+
+
+async def test_asynchronous_listeners() -> None:
+    async with aio.open() as store:
+        async with store.pubsub(ignore_subscribe_messages=True) as listener:
+            await listener.subscribe("a")
+            await listener.psubscribe("p*")
+
+            async def listen() -> list[object]:
+                return [message["data"] async for message in listener.listen()]
+
+            listening = asyncio.create_task(listen())
+            await asyncio.sleep(0)
+            await store.publish("a", "1")
+            await asyncio.sleep(0)
+            await store.publish("pp", "2")
+            await listener.unsubscribe()
+            await listener.punsubscribe()
+            assert await listening == [b"1", b"2"]
+        assert await store.publish("a", "3") == 0
+
+
+async def test_messages_of_the_shared_session_can_be_taken() -> None:
+    async with aio.open() as store:
+        assert store.messages() == []
+        await store.execute("SUBSCRIBE", "a")
+        await store.publish("a", "x")
+        assert store.messages() == [[b"subscribe", b"a", 1], [b"message", b"a", b"x"]]
+        assert store.messages() == []

@@ -1,0 +1,1 @@
+"""Packages that people run on Redis, unmodified, on kvcore-server."""

@@ -1,0 +1,115 @@
+"""`maxmemory-clients` beside the real server: who is closed, who stays; and pushes within the output limits."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.oracle.harness import Pair, Session
+from tests.oracle.wire import CLOSED, NOTHING, WireSession, encode_command
+
+HALF_A_MEGABYTE = b"x" * 500_000
+
+
+@pytest.fixture
+def guarded(wire_pair: Pair) -> Pair:
+    """Return a pair whose own session is never closed for its memory."""
+    wire_pair.both("CLIENT", "NO-EVICT", "on")
+    return wire_pair
+
+
+def wire(session: Session) -> WireSession:
+    assert isinstance(session, WireSession)
+    return session
+
+
+def evicted(session: Session) -> int:
+    """Return how many clients were closed for memory so far."""
+    session.send(("INFO", "stats"))
+    found = re.search(rb"evicted_clients:(\d+)", session.read().text)
+    assert found is not None
+    return int(found[1])
+
+
+def await_evictions(pair: Pair, before: tuple[int, int], count: int) -> None:
+    """Return once both sides have closed ``count`` clients more."""
+    deadline = time.monotonic() + 5
+    wanted = (before[0] + count, before[1] + count)
+    while (seen := (evicted(pair.oracle), evicted(pair.kvcore))) != wanted:
+        assert time.monotonic() < deadline, (seen, wanted)
+        time.sleep(0.01)
+
+
+def test_a_large_request_is_closed_before_it_is_complete(guarded: Pair) -> None:
+    before = evicted(guarded.oracle), evicted(guarded.kvcore)
+    bystander, sender = guarded.client(2), guarded.client(2)
+    guarded.config("maxmemory-clients", 400_000)
+    sender.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n" + HALF_A_MEGABYTE)
+    await_evictions(guarded, before, 1)
+    assert sender.oracle.read() == sender.kvcore.read() == CLOSED
+    assert bystander.both("PING") == "PONG"
+    assert guarded.both("EXISTS", "k") == 0
+
+
+def test_a_slow_reader_is_closed(guarded: Pair) -> None:
+    before = evicted(guarded.oracle), evicted(guarded.kvcore)
+    guarded.both("SET", "k", HALF_A_MEGABYTE)
+    guarded.config("maxmemory-clients", 1_000_000)
+    reader = guarded.client(2)
+    reader.send_raw(encode_command(("GET", "k")) * 40)  # more than the socket's buffers take
+    await_evictions(guarded, before, 1)
+    guarded.both("PING")
+
+
+def test_queued_commands_count(guarded: Pair) -> None:
+    before = evicted(guarded.oracle), evicted(guarded.kvcore)
+    guarded.config("maxmemory-clients", 400_000)
+    client = guarded.client(2)
+    client.both("MULTI")
+    for side in (client.oracle, client.kvcore):
+        side.send(("SET", "k", HALF_A_MEGABYTE))
+    await_evictions(guarded, before, 1)
+    assert guarded.both("EXISTS", "k") == 0
+
+
+def test_protected_clients_stay(guarded: Pair) -> None:
+    before = evicted(guarded.oracle), evicted(guarded.kvcore)
+    protected, bystander = guarded.client(2), guarded.client(2)
+    protected.both("CLIENT", "NO-EVICT", "on")
+    guarded.config("maxmemory-clients", 400_000)
+    protected.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000\r\n" + HALF_A_MEGABYTE)
+    await_evictions(guarded, before, 1)  # it alone is over the limit, and everybody else pays
+    assert bystander.oracle.read() == bystander.kvcore.read() == CLOSED
+    protected.send_raw(b"\r\n")
+    assert protected.read() == "OK"
+
+
+@pytest.mark.parametrize(("limited", "redirected"), [("normal", False), ("pubsub", True)])
+def test_pushes_count_against_the_output_limits(wire_pair: Pair, limited: str, redirected: bool) -> None:
+    wire_pair.config("client-output-buffer-limit", f"{limited} 1mb 0 0")
+    tracker = wire_pair.client(3)
+    target = wire_pair.client(2) if redirected else tracker
+    for mine, its in ((tracker.oracle, target.oracle), (tracker.kvcore, target.kvcore)):
+        options: tuple[str, ...] = ()
+        if redirected:
+            its.send(("CLIENT", "ID"))
+            options = ("REDIRECT", its.read().text.decode())
+            its.send(("SUBSCRIBE", "__redis__:invalidate"))
+            its.read()
+        mine.send(("CLIENT", "TRACKING", "on", "BCAST", *options))
+        assert mine.read().text == b"OK"
+    name = b"k" * 100_000
+    for side in (wire_pair.oracle, wire_pair.kvcore):
+        session = wire(side)
+        for _ in range(20):  # 20 MB of messages that nobody reads
+            session.send_raw(b"".join(encode_command(("SET", name + b"%d" % number, "1")) for number in range(10)))
+            for _ in range(10):
+                session.read()
+    for side in (target.oracle, target.kvcore):
+        received = 0
+        while (frame := side.read_push(2)) not in (CLOSED, NOTHING):
+            received += len(repr(frame))
+        assert frame == CLOSED
+        assert received < 15_000_000
