@@ -20,7 +20,8 @@ from tests.oracle.servers import Server, start_oracle
 from tests.oracle.wire import WireSession
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
-CALLS = 300
+CALLS = 60
+ROUNDS = 10
 CHUNK = 500
 
 Words = list[str]
@@ -86,14 +87,19 @@ def measured(kind: str, size: int, source: random.Random) -> Iterator[Words]:
 
 
 def costs(run: Run, statistics: Callable[[], str], kind: str, size: int) -> dict[str, float]:
-    """Return microseconds a call by command."""
+    """Return microseconds a call by command, of the round that nobody disturbed."""
     run([["FLUSHALL"]])
     run(fill(kind, size))
-    run([["CONFIG", "RESETSTAT"]])
     source = random.Random(size)
-    run(words for _ in range(CALLS) for words in measured(kind, size, source))
-    found = re.findall(r"cmdstat_(\w+):.*?usec_per_call=([\d.]+)", statistics())
-    return {name: float(cost) for name, cost in found if name not in ("config", "info", "flushall")}
+    least: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        run([["CONFIG", "RESETSTAT"]])
+        run(words for _ in range(CALLS) for words in measured(kind, size, source))
+        found = re.findall(r"cmdstat_(\w+):.*?usec_per_call=([\d.]+)", statistics())
+        for name, cost in found:
+            if name not in ("config", "info", "flushall"):
+                least[name] = min(float(cost), least.get(name, float(cost)))
+    return least
 
 
 def over_the_wire(session: WireSession) -> tuple[Run, Callable[[], str]]:
