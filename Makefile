@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 PYTHON = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench venv oracle clean
+.PHONY: help run test lint format bench docs venv oracle clean
 
 help:
 	@echo "make run     start kvcore-server (PORT=6379, ARGS='--frontend threaded')"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint    ruff, mypy, import-linter"
 	@echo "make format  let ruff reformat the sources"
 	@echo "make bench   print kvcore beside its peers (ARGS=--quick)"
+	@echo "make docs    build the documentation into site/"
 	@echo "make clean   remove .venv, caches and build output"
 
 .venv/.created:
@@ -35,6 +36,8 @@ help:
 
 .venv/.dev: .venv/.created pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@# redis-om brings stubs of an old redis-py, which would hide redis-py's own types from mypy
+	$(PYTHON) -m pip uninstall --quiet --disable-pip-version-check --yes types-redis
 	@touch $@ .venv/.server
 
 venv: .venv/.dev
@@ -43,7 +46,8 @@ oracle: .venv/.dev
 	@.ci/oracle
 
 run: .venv/.server
-	exec .venv/bin/kvcore-server --port $(PORT) $(ARGS)
+	@mkdir -p .run
+	exec .venv/bin/kvcore-server --port $(PORT) --dir .run $(ARGS)
 
 test: oracle
 	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
@@ -61,6 +65,9 @@ format: .venv/.dev
 bench: oracle
 	$(PYTHON) -m benchmarks.run $(ARGS)
 
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
