@@ -29,6 +29,9 @@ PAUSE_MS: Final = 2
 """How long clients have the engine between two slices, while there are any: two thirds of its time."""
 
 _QUEUED_MAX: Final = 4 << 20
+_TURN_BYTES: Final = 8 << 20
+"""Bytes that the writer takes out of the queue in one turn of the interpreter."""
+
 _SYNC_BYTES: Final = 4 << 20
 _WHOLE_NS: Final = 1 << 62
 _WAIT_S: Final = 0.001
@@ -135,7 +138,21 @@ class SnapshotFile:
 
     def _run(self) -> None:
         while not self.ended:
-            self._take(self._queue.get())
+            # All that piled up at once: a busy engine gives this thread a turn each few milliseconds only, and what
+            # it has to save early does not wait for the disk.
+            pieces: list[bytes] = []
+            size = 0
+            item = self._queue.get()
+            while isinstance(item, bytes):
+                pieces.append(item)
+                size += len(item)
+                if size >= _TURN_BYTES or self._queue.empty():
+                    break
+                item = self._queue.get()
+            if pieces:
+                self._take(b"".join(pieces))
+            if not isinstance(item, bytes):
+                self._take(item)
 
     def _take(self, item: bytes | bool | None) -> None:
         try:
