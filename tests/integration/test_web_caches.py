@@ -145,17 +145,25 @@ async def test_aiocache_decorators_and_locks(values: Any, endpoint: Endpoint) ->
     await lengths.cache.close()
 
     made: list[int] = []
+    holding, enough = asyncio.Event(), asyncio.Event()
 
     async def expensive() -> object:
         async with RedLock(values, "report", lease=30):
             found = await values.get("report")
             if found is None:
                 made.append(1)
+                holding.set()
+                await enough.wait()
                 found = "made"
                 await values.set("report", found)
             return found
 
-    assert await asyncio.gather(*(expensive() for _ in range(5))) == ["made"] * 5
+    first = asyncio.create_task(expensive())
+    await asyncio.wait_for(holding.wait(), 30)
+    others = [asyncio.create_task(expensive()) for _ in range(4)]
+    assert await values.exists("report-lock")
+    enough.set()
+    assert await asyncio.gather(first, *others) == ["made"] * 5
     assert made == [1]
     async with OptimisticLock(values, "report") as lock:
         await lock.cas("again")
