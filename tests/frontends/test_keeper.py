@@ -194,7 +194,8 @@ def test_a_child_process_leaves_the_directory_to_its_parent(tmp_path: Path) -> N
         "store.execute('RPUSH', 'list', 3)\n"
         "store.close()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, str(tmp_path)]  # 3.12: fork, threads
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     assert "the store was opened before this process was forked" in done.stdout
     assert "INCR READONLY You can't write against a store that belongs to the parent process." in done.stdout
