@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Acknowledgements:
     """How far the writes of a session have come, and who waits for them to come further."""
 
-    __slots__ = ("_engine", "_waiting", "on_disk", "on_replica_disks", "on_replicas")
+    __slots__ = ("_engine", "_waiting", "on_disk", "on_replica_disks", "on_replicas", "on_wait")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -33,11 +33,14 @@ class Acknowledgements:
         """Counts the replicas that have applied all that the session wrote."""
         self.on_replica_disks: Callable[[Session], int] = _nowhere
         """Counts those that have it synced in a file of theirs."""
+        self.on_wait: Callable[[], None] = _ask_nobody
+        """Called when a session begins to wait: whoever is asked may want to hurry."""
 
     def wait(self, blocked: Blocked, answer: Callable[[], Reply | None]) -> None:
         """Have ``answer`` asked again at each :meth:`advance`, until it returns the reply of the parked session."""
         self._waiting = {one: ask for one, ask in self._waiting.items() if not one.done}
         self._waiting[blocked] = answer
+        self.on_wait()
 
     def advance(self) -> None:
         """Serve the sessions whose wait is over. Called under the engine lock. O(sessions waiting)."""
@@ -54,3 +57,7 @@ def _not_there(_session: Session) -> bool:
 
 def _nowhere(_session: Session) -> int:
     return 0
+
+
+def _ask_nobody() -> None:
+    """Stand in where there are no replicas."""

@@ -160,7 +160,8 @@ class Command:
         copy.skip = self.skip
         subcommands = self.subcommands
         copy.subcommands = None if subcommands is None else {n: c.bound() for n, c in subcommands.items()}
-        copy.reset()
+        copy.calls = copy.time_ns = copy.rejected = copy.failed = 0
+        copy.times = None
         return copy
 
     def reset(self) -> None:

@@ -83,10 +83,16 @@ def _check_title(text: str) -> str:
 
 LOADING: Final = "No effect: the data set is loaded before the server listens, and nobody is kept waiting."
 CHILD: Final = "No effect: it slows down a forked child, and there is none."
-REPLICATION: Final = "No effect yet: comes with replication."
+UNWAITED: Final = "No effect yet: SHUTDOWN waits for no replica."
+PLAIN_LINKS: Final = "No effect yet: links to a primary are not encrypted."
+IGNORING: Final = "No effect: a replica goes on when its disk refuses, as with yes."
+SWAPPING: Final = "No effect: always as with swapdb, so a replica serves the old data until it has the new."
+LOGGED: Final = "No effect: always as with ignore, and an error in the stream is logged."
 CLUSTER: Final = "No effect yet: comes with cluster mode."
+AT_ONCE: Final = "No effect: what is sent to replicas leaves at once."
+SYNC_FILES: Final = "No effect needed: the file of a full synchronisation has no name."
 SCRIPTS: Final = "No effect: the deprecated Lua functions are never there."
-PROCESS: Final = "No effect: it tunes a C process (allocator, CPU lists, memory checks, process title)."
+PROCESS: Final = "No effect: it tunes a C process (allocator, CPU lists, memory checks)."
 NO_NEED: Final = "No effect needed: freeing memory never blocks here."
 
 _YES_NO_LOCAL: Final = ("no", "yes", "local")
@@ -119,7 +125,7 @@ TABLE: Final[tuple[Directive, ...]] = (
     Memory("client-query-buffer-limit", 1024 * MB, MB, LONG),
     Memory("proto-max-bulk-len", 512 * MB, MB, LONG),
     OutputLimits("client-output-buffer-limit", _OUTPUT_LIMITS),
-    Text("bind-source-addr", "", REPLICATION),
+    Text("bind-source-addr", "", ""),
     Integer("http-port", 0, 0, 65535, own=True, immutable=True),
     Words("http-bind", ("127.0.0.1",), own=True, immutable=True, check=_check_addresses),
     Integer("socket-mark-id", 0, 0, UNSIGNED, PROCESS, immutable=True),
@@ -156,7 +162,7 @@ TABLE: Final[tuple[Directive, ...]] = (
         immutable=True,
     ),
     Choice("enable-protected-configs", "no", _YES_NO_LOCAL, immutable=True),
-    Integer("shutdown-timeout", 10, 0, INT, REPLICATION),
+    Integer("shutdown-timeout", 10, 0, INT, UNWAITED),
     Choices("shutdown-on-sigint", _SHUTDOWN),
     Choices("shutdown-on-sigterm", _SHUTDOWN),
     # Log
@@ -248,7 +254,7 @@ TABLE: Final[tuple[Directive, ...]] = (
     Flag("rdbcompression", True),
     Flag("rdbchecksum", True, immutable=True),
     Integer("rdb-version", 10, 9, 10, own=True),
-    Flag("rdb-del-sync-files", False, REPLICATION),
+    Flag("rdb-del-sync-files", False, SYNC_FILES),
     Flag("rdb-save-incremental-fsync", True),
     Flag("stop-writes-on-bgsave-error", True),
     Flag("appendonly", False),
@@ -273,30 +279,30 @@ TABLE: Final[tuple[Directive, ...]] = (
     Integer("key-load-delay", 0, -INT - 1, INT, LOADING, hidden=True),
     Integer("rdb-key-save-delay", 0, -INT - 1, INT, CHILD, hidden=True),
     # Replication
-    Primary("replicaof", (), REPLICATION, aliases=("slaveof",), immutable=True),
-    Text("masterauth", "", REPLICATION),
-    Text("masteruser", "", REPLICATION),
-    Text("replica-announce-ip", "", REPLICATION, aliases=("slave-announce-ip",)),
-    Integer("replica-announce-port", 0, 0, 65535, REPLICATION, aliases=("slave-announce-port",)),
-    Flag("replica-announced", True, REPLICATION),
-    Flag("replica-ignore-disk-write-errors", False, REPLICATION),
-    Flag("replica-ignore-maxmemory", True, REPLICATION, aliases=("slave-ignore-maxmemory",)),
-    Flag("replica-lazy-flush", False, REPLICATION, aliases=("slave-lazy-flush",)),
-    Flag("replica-read-only", True, REPLICATION, aliases=("slave-read-only",)),
-    Flag("replica-serve-stale-data", True, REPLICATION, aliases=("slave-serve-stale-data",)),
-    Integer("replica-priority", 100, 0, INT, REPLICATION, aliases=("slave-priority",)),
-    Integer("min-replicas-max-lag", 10, 0, INT, REPLICATION, aliases=("min-slaves-max-lag",)),
-    Integer("min-replicas-to-write", 0, 0, INT, REPLICATION, aliases=("min-slaves-to-write",)),
-    Memory("repl-backlog-size", MB, 1, LONG, REPLICATION, clamp=(16384, LONG)),
-    Integer("repl-backlog-ttl", 3600, 0, LONG, REPLICATION),
-    Flag("repl-disable-tcp-nodelay", False, REPLICATION),
-    Choice("repl-diskless-load", "disabled", ("disabled", "on-empty-db", "swapdb"), REPLICATION),
-    Flag("repl-diskless-sync", True, REPLICATION),
-    Integer("repl-diskless-sync-delay", 5, 0, INT, REPLICATION),
-    Integer("repl-diskless-sync-max-replicas", 0, 0, INT, REPLICATION),
-    Integer("repl-ping-replica-period", 10, 1, INT, REPLICATION, aliases=("repl-ping-slave-period",)),
-    Integer("repl-timeout", 60, 1, INT, REPLICATION),
-    Choice("propagation-error-behavior", "ignore", ("ignore", "panic", "panic-on-replicas"), REPLICATION),
+    Primary("replicaof", (), "", aliases=("slaveof",), immutable=True),
+    Text("masterauth", "", ""),
+    Text("masteruser", "", ""),
+    Text("replica-announce-ip", "", "", aliases=("slave-announce-ip",)),
+    Integer("replica-announce-port", 0, 0, 65535, "", aliases=("slave-announce-port",)),
+    Flag("replica-announced", True, ""),
+    Flag("replica-ignore-disk-write-errors", False, IGNORING),
+    Flag("replica-ignore-maxmemory", True, "", aliases=("slave-ignore-maxmemory",)),
+    Flag("replica-lazy-flush", False, NO_NEED, aliases=("slave-lazy-flush",)),
+    Flag("replica-read-only", True, "", aliases=("slave-read-only",)),
+    Flag("replica-serve-stale-data", True, "", aliases=("slave-serve-stale-data",)),
+    Integer("replica-priority", 100, 0, INT, "", aliases=("slave-priority",)),
+    Integer("min-replicas-max-lag", 10, 0, INT, "", aliases=("min-slaves-max-lag",)),
+    Integer("min-replicas-to-write", 0, 0, INT, "", aliases=("min-slaves-to-write",)),
+    Memory("repl-backlog-size", MB, 1, LONG, "", clamp=(16384, LONG)),
+    Integer("repl-backlog-ttl", 3600, 0, LONG, ""),
+    Flag("repl-disable-tcp-nodelay", False, AT_ONCE),
+    Choice("repl-diskless-load", "disabled", ("disabled", "on-empty-db", "swapdb"), SWAPPING),
+    Flag("repl-diskless-sync", True, ""),
+    Integer("repl-diskless-sync-delay", 5, 0, INT, ""),
+    Integer("repl-diskless-sync-max-replicas", 0, 0, INT, ""),
+    Integer("repl-ping-replica-period", 10, 1, INT, "", aliases=("repl-ping-slave-period",)),
+    Integer("repl-timeout", 60, 1, INT, ""),
+    Choice("propagation-error-behavior", "ignore", ("ignore", "panic", "panic-on-replicas"), LOGGED),
     # Cluster
     Flag("cluster-enabled", False, CLUSTER, immutable=True),
     Text("cluster-config-file", "nodes.conf", CLUSTER, immutable=True),
@@ -319,7 +325,7 @@ TABLE: Final[tuple[Directive, ...]] = (
     # TLS
     Integer("tls-port", 0, 0, 65535),
     Flag("tls-cluster", False, CLUSTER),
-    Flag("tls-replication", False, REPLICATION),
+    Flag("tls-replication", False, PLAIN_LINKS),
     Flag("tls-prefer-server-ciphers", False),
     Choice("tls-auth-clients", "yes", ("no", "yes", "optional")),
     Text("tls-ca-cert-dir", "", volatile=True),
@@ -327,9 +333,9 @@ TABLE: Final[tuple[Directive, ...]] = (
     Text("tls-cert-file", "", volatile=True),
     Text("tls-ciphers", ""),
     Text("tls-ciphersuites", ""),
-    Text("tls-client-cert-file", "", REPLICATION),
-    Text("tls-client-key-file", "", REPLICATION),
-    Text("tls-client-key-file-pass", "", REPLICATION),
+    Text("tls-client-cert-file", "", PLAIN_LINKS),
+    Text("tls-client-key-file", "", PLAIN_LINKS),
+    Text("tls-client-key-file-pass", "", PLAIN_LINKS),
     Text("tls-dh-params-file", "", volatile=True),
     Text("tls-key-file", "", volatile=True),
     Text("tls-key-file-pass", ""),
@@ -350,8 +356,8 @@ TABLE: Final[tuple[Directive, ...]] = (
     Text("ignore-warnings", "", PROCESS),
     Choice("oom-score-adj", "no", ("no", "yes", "relative", "absolute"), PROCESS),
     Words("oom-score-adj-values", ("0", "200", "800"), PROCESS, check=_check_scores),
-    Text("proc-title-template", "{title} {listen-addr} {server-mode}", PROCESS, check=_check_title),
-    Flag("set-proc-title", True, PROCESS, immutable=True),
+    Text("proc-title-template", "{title} {listen-addr} {server-mode}", check=_check_title),
+    Flag("set-proc-title", True, immutable=True),
     Flag("use-exit-on-panic", False, PROCESS, hidden=True),
     Integer("watchdog-period", 0, 0, INT, PROCESS, hidden=True),
 )

@@ -2,7 +2,7 @@
 
 The usual command pays for one dictionary lookup, the arity check and one test of the gate. Everything unusual
 (authentication, MULTI, subscriber mode, pause) is a bit in ``engine.gate | session.gate`` and goes through
-:meth:`Dispatcher.pass_gates`, in the order of the real server's checks.
+:mod:`kvcore.gates`.
 
 An execution unit is one command, one transaction or one script. Its effects, and the sessions its keys woke, are
 handled when it ends.
@@ -21,37 +21,26 @@ from kvcore.blocking import Blocked, BlockingQueues
 from kvcore.clock import Clock
 from kvcore.command import (
     ADMIN,
-    ALLOW_BUSY,
     BLOCKING,
-    DENYOOM,
     EXTENSIONS,
     FAST,
-    MAY_REPLICATE,
-    NO_AUTH,
     NO_MULTI,
-    READONLY,
     REGISTRY,
     SKIP_MONITOR,
     SKIP_SLOWLOG,
-    WRITE,
     Command,
 )
-from kvcore.commands.transactions import abandon
-from kvcore.effects import Effects
+from kvcore.effects import EVERYWHERE, Effects
 from kvcore.errors import CommandError, ConfigError
+from kvcore.gates import BUSY, HOLDING, NESTED, NOT_QUEUED, PAUSED, Gates
 from kvcore.latency import NEVER_NS, TAIL_NS, WINDOW, CommandTimes, LatencyMonitor
 from kvcore.monitor import Listener, format_line
-from kvcore.replies import NO_REPLY, QUEUED, Reply
+from kvcore.replies import NO_REPLY, Reply
 from kvcore.session import (
     CLOSE,
-    IN_MULTI,
-    NEEDS_AUTH,
-    NO_TOUCH,
-    OBSERVER,
     PUSHES,
     REPLY_OFF,
     RESTRICTED,
-    SUBSCRIBED,
     TRACKED,
     Session,
 )
@@ -63,49 +52,10 @@ if TYPE_CHECKING:
     from kvcore.engine import Engine
     from kvcore.eviction import Evictor
     from kvcore.keyspace import Keyspace
-    from kvcore.ports import Interceptor
     from kvcore.scripting.scripts import Scripts
     from kvcore.tracking import Tracking
 
 logger = logging.getLogger("kvcore.dispatch")
-
-PAUSED: Final = 1
-"""Engine gate bit: CLIENT PAUSE holds commands back."""
-
-NESTED: Final = 2
-"""Engine gate bit: a transaction or script is running; its commands belong to its execution unit."""
-
-MAXMEMORY: Final = 4
-"""Engine gate bit: there is a memory limit."""
-
-BUSY: Final = 8
-"""Engine gate bit: a script has run past `busy-reply-threshold`; the others are told so."""
-
-HOLDING: Final = 16
-"""Engine gate bit: keys are on their way to another server; what may write waits until it has answered."""
-
-UNSAFE: Final = 32
-"""Engine gate bit: what is written could not be kept (``disk_errors`` says why), and is refused."""
-
-INTERCEPTED: Final = 64
-"""Engine gate bit: the ``interceptor`` is asked before every command (fault injection)."""
-
-_NOT_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
-_WHILE_SUBSCRIBED: Final = frozenset(
-    {
-        "subscribe",
-        "unsubscribe",
-        "psubscribe",
-        "punsubscribe",
-        "ssubscribe",
-        "sunsubscribe",
-        "ping",
-        "quit",
-        "reset",
-    }
-)
-_WITHOUT_MEMORY: Final = frozenset({"exec", "discard", "quit", "reset"})
-"""Commands that end a transaction, or may: in MULTI every other one takes memory, for its place in the queue."""
 
 UNRESOLVED: Final = Command("", lambda *_: None, arity=0)
 """The record of names that no command has; no argument count fits it."""
@@ -131,7 +81,7 @@ def rename(commands: dict[bytes, Command], name: bytes, new: bytes) -> None:
         commands[new.lower()] = commands[new.upper()] = command
 
 
-class Dispatcher:
+class Dispatcher(Gates):
     """Runs commands. The engine is one, with databases and a life of its own."""
 
     __slots__ = (
@@ -142,20 +92,14 @@ class Dispatcher:
         "caching",
         "clock",
         "commands",
-        "disk_errors",
         "effects",
         "eviction",
-        "gate",
         "hide_user_data",
-        "interceptor",
         "keyspace",
         "latency",
         "monitors",
         "notable_ns",
         "originals",
-        "pause_all",
-        "pause_until_ms",
-        "pending",
         "scripts",
         "slow_ns",
         "slowlog",
@@ -171,6 +115,7 @@ class Dispatcher:
     scripts: Scripts
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self.clock = clock
         self._steady_ns = clock.steady_ns
         self.commands = declared_commands()
@@ -192,19 +137,10 @@ class Dispatcher:
         self.slowlog_limit = 128
         self.blocking = BlockingQueues(cast("Engine", self))
         self.monitors: dict[Session | Listener, None] = {}
-        self.gate = 0
-        self.interceptor: Interceptor | None = None
-        """What :meth:`intercept` put before every command."""
         self.batching = False
         """Commands of one read of a connection run: what belongs to the end of a turn waits for the last of them."""
         self.hide_user_data = False
         """`hide-user-data-from-log`: the log may not show what clients send."""
-        self.pause_until_ms = 0
-        self.pause_all = False
-        self.disk_errors: dict[str, str] = {}
-        """The error for writing commands while snapshots (``rdb``) or the append only file (``aof``) fail."""
-        self.pending = False
-        """Something waits for the end of the execution unit: effects, ready keys, paused sessions."""
 
     def execute(self, session: Session, argv: list[bytes]) -> Reply:
         """Run one command and return its reply; errors are returned, not raised.
@@ -340,7 +276,11 @@ class Dispatcher:
         if self.monitors and not command.bits & (SKIP_MONITOR | ADMIN):
             self.feed_monitors(session, argv)
         if self.pending:
+            effects = self.effects
+            units = effects.units
             self.finish_unit()
+            if effects.units != units:
+                session.last_write = effects.units
 
     def _note_time(self, session: Session, command: Command, argv: list[bytes], elapsed_ns: int) -> None:
         """Look at the time of a command that took long, or is one of those looked at anyway."""
@@ -378,20 +318,75 @@ class Dispatcher:
         """
         if self.gate | session.gate or self.monitors:
             return False
+        lookup = self.commands.get
         bits = 0
         for argv in commands:
-            command = self.resolve(argv)
+            command = lookup(argv[0])
+            if command is None or command.subcommands is not None:
+                command = self.resolve(argv)
             if not command.fewest <= len(argv) <= command.most or command.bits & NO_MULTI:
                 return False
-            if command.name in _NOT_QUEUED:
+            if command.name in NOT_QUEUED:
                 return False
-            bits |= self._declared_bits(session, command, argv)
+            bits |= self._declared_bits(session, command, argv) if command.bits & SKIP_MONITOR else command.bits
         begin = self.originals[b"multi"]
         begin.calls += 1
         begin.handler(session.call)
         session.multi = commands
         session.multi_bits = bits
         return True
+
+    def run_queue(self, session: Session, queue: list[list[bytes]], replies: list[Reply]) -> int:
+        """Run queued commands, append their replies, return how many ran; stop before one that some gate is there for.
+
+        The body is :meth:`execute_many`'s without what queueing has checked; the messages of SUBSCRIBE it would leave.
+        """
+        lookup = self.commands.get
+        steady_ns = self._steady_ns
+        call = session.call
+        outer = self.gate & NESTED
+        self.gate |= NESTED
+        stamp = steady_ns()
+        ran = 0
+        try:
+            for argv in queue:
+                if self.gate & PAUSED or session.gate & (RESTRICTED | TRACKED):
+                    break
+                ran += 1
+                command = lookup(argv[0])
+                if command is None or command.subcommands is not None:
+                    command = self.resolve(argv)
+                call.argv = argv
+                call.command = command
+                try:
+                    count = len(argv) - command.skip
+                    if count == 1:
+                        reply = command.handler(call, argv[-1])
+                    elif count == 2:
+                        reply = command.handler(call, argv[-2], argv[-1])
+                    else:
+                        reply = command.handler(call, *argv[command.skip :])
+                except CommandError as error:
+                    reply = self._refused(call, error)
+                except Exception:
+                    reply = self._handler_failed(call)
+                now = steady_ns()
+                elapsed = now - stamp
+                stamp = now
+                command.calls += 1
+                command.time_ns += elapsed
+                if call.dirty:
+                    self.statistics.dirty += call.dirty
+                    call.dirty = 0
+                    if self.effects.listening:
+                        self._log_effects(call)
+                if elapsed >= self.notable_ns or self.monitors or self.pending:
+                    self._conclude(session, command, argv, elapsed)
+                if reply is not NO_REPLY:
+                    replies.append(reply)
+        finally:
+            self.gate = self.gate & ~NESTED | outer
+        return ran
 
     def execute_nested(self, session: Session, argv: list[bytes]) -> Reply:
         """Run a command inside the present execution unit: EXEC and scripts run many."""
@@ -404,10 +399,10 @@ class Dispatcher:
 
     # Scripts
 
-    def run_checked(self, session: Session, command: Command, argv: list[bytes], propagate: bool) -> Reply:
+    def run_checked(self, session: Session, command: Command, argv: list[bytes], targets: int) -> Reply:
         """Run a command that a script has looked up and checked, inside the present execution unit.
 
-        Unless ``propagate``, nobody hears of its effects. The body is :meth:`execute`'s without the gates.
+        ``targets`` is who hears of its effects. The body is :meth:`execute`'s without the gates.
         """
         call = session.call
         call.argv = argv
@@ -425,51 +420,15 @@ class Dispatcher:
         if call.dirty:
             self.statistics.dirty += call.dirty
             call.dirty = 0
-            if not propagate:
+            if not targets:
                 call.effects = None
             elif self.effects.listening:
+                self.effects.targets = targets
                 self._log_effects(call)
+                self.effects.targets = EVERYWHERE
         if elapsed >= self.notable_ns or self.monitors or self.pending:
             self._conclude(session, command, argv, elapsed)
         return reply
-
-    def intercept(self, interceptor: Interceptor | None) -> None:
-        """Ask ``interceptor`` before every command from now on; None ends that."""
-        self.interceptor = interceptor
-        if interceptor is None:
-            self.gate &= ~INTERCEPTED
-        else:
-            self.gate |= INTERCEPTED
-
-    def write_refusal(self, _session: Session) -> str:
-        """Return the error for a script's first writing command if nobody may write now, empty if it may run."""
-        if self.interceptor is not None and (refusal := self.interceptor.write_refusal()):
-            return refusal
-        return self.disk_error() if self.gate & UNSAFE else ""
-
-    def script_write_refusal(self, _session: Session) -> str:
-        """Return the error for a script that says it writes if nobody may write now, empty if it may run."""
-        if not self.gate & UNSAFE:
-            return ""
-        return errors.script_disk_error(self.disk_errors)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a script has let others in, which it does once it has run long."""
-        return bool(self.gate & BUSY)
-
-    def lacks_memory(self) -> bool:
-        """Say whether the memory limit is passed."""
-        if self.interceptor is not None and self.interceptor.lacks_memory():
-            return True
-        return bool(self.gate & MAXMEMORY) and self.eviction.used_bytes() > self.eviction.limit
-
-    def set_busy(self, busy: bool) -> None:
-        """Let other clients in while a script runs, most of them to hear BUSY; or go on with the script's unit."""
-        if busy:
-            self.gate = self.gate & ~NESTED | BUSY
-        else:
-            self.gate = self.gate & ~BUSY | NESTED
 
     def conclude_parked(self, call: Call, outcome: Callable[[], Reply], elapsed_ns: int, parked_ns: int) -> Reply:
         """End the execution unit of a command that was parked while its script ran long; return its reply."""
@@ -483,11 +442,6 @@ class Dispatcher:
         self._note_time(call.session, call.command, call.argv, elapsed_ns)
         self.finish_unit()
         return reply
-
-    @property
-    def nested(self) -> bool:
-        """Whether a transaction or script is running."""
-        return bool(self.gate & NESTED)
 
     def resolve(self, argv: list[bytes]) -> Command:
         """Find the record for ``argv``, any spelling and subcommands included; UNRESOLVED if there is none."""
@@ -513,126 +467,6 @@ class Dispatcher:
         else:
             text = errors.unknown_command(argv)
         return self.reject(session, None, CommandError(text))
-
-    def reject(self, session: Session, command: Command | None, error: CommandError) -> CommandError:
-        """Refuse a command before it runs; inside MULTI the whole transaction is then refused, too."""
-        if session.gate & IN_MULTI:
-            session.multi_dirty = True
-        if session.gate & TRACKED:
-            self.caching.accept(session, command)
-        if command is not None:
-            command.rejected += 1
-            if command.name == "exec":
-                abandon(session)
-                error = CommandError(errors.exec_refused(str(error)))
-        self.statistics.count_error(error.code)
-        return error
-
-    def pass_gates(self, session: Session, command: Command, argv: list[bytes]) -> Reply | None:
-        """Run the unusual checks; None lets the command run, anything else is the answer."""
-        if self.gate & NESTED:
-            # EXEC passed these gates for all of its commands, and a pause or a subscription begun among them waits.
-            if session.gate & TRACKED:
-                self.caching.begin(session, command, argv)
-            if self.gate & PAUSED:
-                self.keyspace.frozen = not command.bits & WRITE  # who paused the others may write in that transaction
-            return None
-        self.keyspace.unit_ms = 0
-        gate = session.gate
-        if self.interceptor is not None:
-            answer = self.interceptor.before(session, command, argv, self._declared_bits(session, command, argv))
-            if answer is not None:
-                return self.reject(session, command, answer) if isinstance(answer, CommandError) else answer
-        if gate & NEEDS_AUTH and not command.bits & NO_AUTH:
-            return self.reject(session, command, CommandError(errors.NO_AUTH))
-        if gate & IN_MULTI and command.bits & NO_MULTI:
-            return self.reject(session, command, CommandError(errors.NOT_ALLOWED_IN_MULTI))
-        if gate & RESTRICTED:
-            denial = self.acl.check(session, command, argv)
-            if denial is not None:
-                return self.reject(session, command, self.acl.refuse(session, command, argv, denial))
-        if self.gate & MAXMEMORY and self._lacks_memory(session, command, argv):
-            return self.reject(session, command, CommandError(errors.OUT_OF_MEMORY))
-        if self.gate & UNSAFE and (command.name == "ping" or self._declared_bits(session, command, argv) & WRITE):
-            return self.reject(session, command, CommandError(self.disk_error()))
-        if gate & SUBSCRIBED and session.protocol == 2 and command.name not in _WHILE_SUBSCRIBED:
-            return self.reject(session, command, CommandError(errors.not_while_subscribed(command.full_name)))
-        if self.gate & BUSY and not command.bits & ALLOW_BUSY:
-            return self.reject(session, command, CommandError(self.scripts.busy_error()))
-        if gate & OBSERVER and command.bits & (READONLY | WRITE | MAY_REPLICATE):
-            return self.reject(session, command, CommandError(errors.OBSERVER_IN_KEYSPACE))
-        if self.gate & PAUSED:
-            self.keyspace.frozen = True
-        if self.gate & (PAUSED | HOLDING) and self._held_back(session, command, argv):
-            return self._hold(session, argv)
-        if gate & TRACKED:
-            self.caching.accept(session, command)
-        if gate & IN_MULTI and command.name not in _NOT_QUEUED:
-            assert session.multi is not None
-            session.multi.append(argv)
-            session.multi_bits |= self._declared_bits(session, command, argv)
-            return QUEUED
-        if gate & NO_TOUCH and command.name != "touch":
-            self.eviction.access_clock.held = True
-            self.pending = True
-        if gate & TRACKED:
-            self.caching.begin(session, command, argv)
-        return None
-
-    def _lacks_memory(self, session: Session, command: Command, argv: list[bytes]) -> bool:
-        """Evict what must go before any command; say whether this one may not run because that was not enough."""
-        if self.gate & (PAUSED | BUSY):
-            return False  # who pauses writes counts on a data set that stands still
-        if self.latency.threshold_ns < NEVER_NS:
-            stamp = self._steady_ns()
-            stuck = self.eviction.enforce()
-            self.latency.note("eviction-cycle", self._steady_ns() - stamp, self.clock.now_us() // 1_000_000)
-        else:
-            stuck = self.eviction.enforce()
-        if self.pending:
-            # The victims' deletions are units of their own, not part of this command's.
-            self.finish_unit()
-        if not stuck:
-            return False
-        if session.gate & IN_MULTI and command.name not in _WITHOUT_MEMORY:
-            return True
-        return bool(self._declared_bits(session, command, argv) & DENYOOM)
-
-    def _declared_bits(self, session: Session, command: Command, argv: list[bytes]) -> int:
-        """Return the flags of a command with what it leads to: the transaction it ends, the script it runs."""
-        bits = command.bits
-        if bits & SKIP_MONITOR:
-            return self.scripts.declared_bits(command, argv)
-        if command.name == "exec":
-            bits |= session.multi_bits
-        return bits
-
-    def set_disk_error(self, kind: str, text: str) -> None:
-        """Refuse writing commands with ``text`` from now on; an empty one ends that. ``kind`` is ``rdb`` or ``aof``."""
-        if text:
-            self.disk_errors[kind] = text
-            self.gate |= UNSAFE
-        else:
-            self.disk_errors.pop(kind, None)
-            if not self.disk_errors:
-                self.gate &= ~UNSAFE
-
-    def disk_error(self) -> str:
-        """Return the error that a command which writes is to be refused with, empty if none. Scripts ask, too."""
-        return self.disk_errors.get("rdb") or next(iter(self.disk_errors.values()), "")
-
-    def _held_back(self, session: Session, command: Command, argv: list[bytes]) -> bool:
-        if self.pause_all:
-            return True
-        return bool(self._declared_bits(session, command, argv) & (WRITE | MAY_REPLICATE))
-
-    def _hold(self, session: Session, argv: list[bytes]) -> Blocked:
-        def retry(_key: bytes) -> Reply:
-            return self.execute(session, argv)
-
-        blocked = Blocked(session, session.call.db, (), self.pause_until_ms, retry, None, paused=True)
-        self.blocking.add(blocked)
-        return blocked
 
     def _log_effects(self, call: Call) -> None:
         """Log what a command changed: itself, or what its handler propagates in its place."""
@@ -684,6 +518,7 @@ class Dispatcher:
             if self.effects.listening:
                 self._log_effects(call)
                 self.effects.flush()
+                call.session.last_write = self.effects.units
         return reply
 
     def _refused(self, call: Call, error: CommandError) -> CommandError:

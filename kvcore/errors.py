@@ -12,6 +12,7 @@ from kvcore.exceptions import AofError as AofError
 from kvcore.exceptions import ClosedError as ClosedError
 from kvcore.exceptions import CommandError as CommandError
 from kvcore.exceptions import ConfigError as ConfigError
+from kvcore.exceptions import ConnectionLostError as ConnectionLostError
 from kvcore.exceptions import KvcoreError as KvcoreError
 from kvcore.exceptions import LockedError as LockedError
 from kvcore.exceptions import NotDurableError as NotDurableError
@@ -19,7 +20,9 @@ from kvcore.exceptions import ProtocolError as ProtocolError
 from kvcore.exceptions import RdbEmptyError as RdbEmptyError
 from kvcore.exceptions import RdbError as RdbError
 from kvcore.exceptions import RdbShortError as RdbShortError
+from kvcore.exceptions import ReplyTimeoutError as ReplyTimeoutError
 from kvcore.exceptions import RuleError as RuleError
+from kvcore.exceptions import UnsupportedError as UnsupportedError
 from kvcore.exceptions import WrongTypeError as WrongTypeError
 
 
@@ -116,6 +119,10 @@ INVALID_ARGUMENTS: Final = "ERR Invalid arguments"
 INVALID_ARGUMENT_NUMBER: Final = "ERR Invalid number of arguments"
 INVALID_TIME_UNIT: Final = "ERR Invalid unit arg"
 TYPE_WITHOUT_MEMBERS: Final = "ERR object type is unsupported"
+UNKNOWN_TYPE: Final = "ERR unknown type object"
+EXPIRE_TIME_MISSING: Final = "ERR missing expire time"
+INTERVAL_NOT_POSITIVE: Final = "ERR interval must be positive"
+MISSING_ARGUMENTS: Final = "ERR Missing arguments or numkeys is too big"
 NO_SUCH_HASH_FIELD: Final = "ERR hash key doesn't exist"
 INVALID_FIRST_DB: Final = "ERR invalid first DB index"
 INVALID_SECOND_DB: Final = "ERR invalid second DB index"
@@ -128,7 +135,6 @@ NO_MODIFICATION_TIMES: Final = (
 )
 INJECTED_DOWN: Final = "ERR Connection refused: the server is down, as the test asked"
 LOADING: Final = "LOADING Redis is loading the dataset in memory"
-READONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
 OUT_OF_MEMORY: Final = "OOM command not allowed when used memory > 'maxmemory'."
 LFU_SELECTED: Final = (
     "ERR An LFU maxmemory policy is selected, idle time not tracked. "
@@ -280,6 +286,33 @@ CANNOT_PERSIST: Final = (
     "snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
     "error."
 )
+READ_ONLY_REPLICA: Final = "READONLY You can't write against a read only replica."
+SCRIPT_STALE: Final = "ERR Can not execute the command on a stale replica"
+STALE_REPLICA: Final = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+NO_LINK_TO_PRIMARY: Final = "NOMASTERLINK Can't SYNC while not connected with my master"
+ROLE_CHANGED: Final = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+WAIT_ON_REPLICA: Final = (
+    "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured "
+    "to be writable (which is not the default) writes to replicas are just local and are not propagated."
+)
+INVALID_PRIMARY_PORT: Final = "ERR Invalid master port"
+NOT_ENOUGH_REPLICAS: Final = "NOREPLICAS Not enough good replicas to write."
+SYNC_WITH_PENDING_OUTPUT: Final = "ERR SYNC and PSYNC are invalid with pending output"
+FILTER_MISSING: Final = "ERR Missing rdb-filter-only values"
+FILTER_NEEDS_EOF: Final = "ERR Filtered replica requires EOF capability"
+FAILOVER_TO_PRIMARY: Final = "ERR PSYNC FAILOVER can't be sent to a master."
+FAILOVER_WRONG_HISTORY: Final = "ERR PSYNC FAILOVER replid must match my replid."
+FAILOVER_ON_REPLICA: Final = "ERR FAILOVER is not valid when server is a replica."
+FAILOVER_WITHOUT_REPLICAS: Final = "ERR FAILOVER requires connected replicas."
+FAILOVER_FORCE_NEEDS: Final = "ERR FAILOVER with force option requires both a timeout and target HOST and IP."
+FAILOVER_TARGET_UNKNOWN: Final = "ERR FAILOVER target HOST and PORT is not a replica."
+FAILOVER_TARGET_OFFLINE: Final = "ERR FAILOVER target replica is not online."
+FAILOVER_TIMEOUT: Final = "ERR FAILOVER timeout must be greater than 0"
+FAILOVER_RUNS: Final = "ERR FAILOVER already in progress."
+NO_FAILOVER: Final = "ERR No failover in progress."
+FAILING_OVER: Final = "NOMASTERLINK Can't SYNC while failing over"
+REPLICAOF_WHILE_FAILING_OVER: Final = "ERR REPLICAOF not allowed while failing over."
+NO_REPLICAS_HERE: Final = "ERR this store takes no replicas; kvcore-server does"
 NO_SHUTDOWN: Final = "ERR No shutdown in progress."
 SHUTDOWN_FAILED: Final = "ERR Errors trying to SHUTDOWN. Check logs."
 MONITOR_DENIED: Final = "ERR MONITOR isn't allowed for DENY BLOCKING client"
@@ -384,6 +417,21 @@ def unknown_command(argv: list[bytes]) -> str:
 def _shown(argument: bytes, limit: int) -> bytes:
     """Cut an argument as the real server's ``%.128s`` does."""
     return argument[:limit].partition(b"\0")[0]
+
+
+def replica_ip_too_long(length: int) -> str:
+    """A replica announced an address of ``length`` bytes."""
+    return f"ERR REPLCONF ip-address provided by replica instance is too long: {length} bytes"
+
+
+def unsupported_filter(word: str) -> str:
+    """A replica asked for a part of the data set that cannot be sent alone."""
+    return f"ERR Unsupported rdb-filter-only option: {word}"
+
+
+def unrecognized_replconf(option: bytes) -> str:
+    """REPLCONF does not know an option."""
+    return f"ERR Unrecognized REPLCONF option: {text(option)}"
 
 
 def target_replied(reply: bytes) -> str:
@@ -720,7 +768,9 @@ def script_disk_error(disk_errors: dict[str, str]) -> str:
             "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
             "Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
         )
-    reason = disk_errors.get("aof", "").rpartition(": ")[2]
+    if "aof" not in disk_errors:
+        return next(iter(disk_errors.values()))
+    reason = disk_errors["aof"].rpartition(": ")[2]
     return (
         "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. "
         f"Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: {reason}"

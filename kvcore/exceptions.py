@@ -10,6 +10,9 @@
     ├── AofError                an append-only file or its manifest is not well formed
     ├── LockedError             another process has the store's directory
     ├── NotDurableError         a command ran, and could not be made as safe as `appendfsync` asks
+    ├── ConnectionLostError     a server cannot be reached, or was lost before it answered
+    │   └── ReplyTimeoutError   it did not answer in time
+    ├── UnsupportedError        a remote store is asked for what only one in process has
     └── ClosedError             the store or engine was closed
 
 Their texts are in :mod:`kvcore.errors`, which has the names of this module, too.
@@ -81,6 +84,25 @@ class LockedError(KvcoreError):
 
 class NotDurableError(KvcoreError):
     """A command ran, and the disk refused to keep it. It is kept in memory and tried again; writes are refused."""
+
+
+class ConnectionLostError(KvcoreError):
+    """A server cannot be reached, or was lost before it answered.
+
+    ``sent`` says whether the command had been sent: it may have run then, and is never sent again by itself.
+    """
+
+    def __init__(self, text: str, sent: bool = False) -> None:
+        super().__init__(text)
+        self.sent = sent
+
+
+class ReplyTimeoutError(ConnectionLostError):
+    """A server did not answer in time; the connection was closed. What ``sent`` says holds here, too."""
+
+
+class UnsupportedError(KvcoreError):
+    """A remote store is asked for what only a store in this process has; the text says what to use instead."""
 
 
 class ClosedError(KvcoreError):

@@ -136,8 +136,50 @@ class Link(Protocol):
         ...
 
 
+class Wire(Protocol):
+    """A connection that is listened to. Used under the engine lock."""
+
+    def send(self, data: bytes) -> None:
+        """Send a few bytes, without waiting."""
+        ...
+
+    def close(self) -> None:
+        """Close; the listener hears no more of it."""
+        ...
+
+    @property
+    def local_address(self) -> str:
+        """The address of this end, ``?:0`` while there is no connection."""
+        ...
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's file descriptor, -1 while there is none."""
+        ...
+
+
+class WireListener(Protocol):
+    """What hears of a :class:`Wire`. Called under the engine lock."""
+
+    def connected(self) -> None:
+        """Hear that the other end answers."""
+        ...
+
+    def received(self, data: bytes) -> None:
+        """Take bytes, a few thousand at a time."""
+        ...
+
+    def lost(self, reason: str) -> None:
+        """Hear that the connection could not be made, or is gone. It is the last call."""
+        ...
+
+
 class Network(Protocol):
     """How the engine reaches other servers."""
+
+    def open(self, host: bytes, port: int, listener: WireListener) -> Wire:
+        """Begin to connect; return what to send through once ``listener`` heard of it. Raise OSError."""
+        ...
 
     def connect(self, host: bytes, port: int, timeout_s: float) -> Link:
         """Return a link; raise ConnectionError if it is refused, another OSError if there can be none."""
@@ -158,6 +200,10 @@ class NoNetwork:
 
     def connect(self, _host: bytes, _port: int, _timeout_s: float) -> Link:
         """Raise OSError: nothing can be reached from here."""
+        raise OSError("no front end brought a network")
+
+    def open(self, _host: bytes, _port: int, _listener: WireListener) -> Wire:
+        """Raise OSError."""
         raise OSError("no front end brought a network")
 
     def background(self, _work: Callable[[], None], _done: Callable[[], None]) -> bool:
@@ -198,6 +244,10 @@ class Persistence(Protocol):
 
     def reload(self, save: bool, flush: bool, merge: bool) -> None:
         """Save, empty the data set and load the file, each where asked for; raise CommandError (DEBUG RELOAD)."""
+        ...
+
+    def replaced(self) -> None:
+        """Take note that the data set was replaced by another, without a word to the effects' subscribers."""
         ...
 
     def emptied(self) -> bool:
@@ -255,6 +305,9 @@ class MemoryOnly:
         """Raise CommandError."""
         raise CommandError(NOTHING_ON_DISK)
 
+    def replaced(self) -> None:
+        """Do nothing."""
+
     def emptied(self) -> bool:
         """Return False: nothing was kept."""
         return False
@@ -272,8 +325,76 @@ class MemoryOnly:
         return {}
 
 
+class Replication(Protocol):
+    """The other servers that have the data set, too; a replication plug-in brings them."""
+
+    def introduce(self, session: Session, option: str, value: bytes) -> None:
+        """Note what a client that may become a replica says of itself (REPLCONF); raise CommandError."""
+        ...
+
+    def acknowledge(self, session: Session, offset: int) -> None:
+        """Hear up to which offset a replica has the stream."""
+        ...
+
+    def hear(self, session: Session) -> None:
+        """Hear that a replica is alive, and no more."""
+        ...
+
+    def synchronise(self, session: Session, history: bytes, offset: int | None) -> Reply:
+        """Make a replica of a client that has stream ``history`` up to before ``offset``; None means SYNC."""
+        ...
+
+    def follow(self, host: str, port: int) -> str:
+        """Become a replica of another server; return the reply. Raise CommandError."""
+        ...
+
+    def lead(self) -> None:
+        """Become a primary, with the data set as it is."""
+        ...
+
+    def take_over(self, history: bytes) -> None:
+        """Become a primary because the present one, in ``history``, asks for it; raise CommandError."""
+        ...
+
+    def begin_failover(self, target: tuple[str, int] | None, *, forced: bool, timeout_ms: int) -> None:
+        """Change places with a replica, or plan to; raise CommandError (FAILOVER)."""
+        ...
+
+    def abort_failover(self) -> None:
+        """End a failover that has not happened; raise CommandError if there is none."""
+        ...
+
+    def saved_fields(self) -> tuple[tuple[str, str], ...]:
+        """Return what a snapshot file tells of the stream, nothing if there is none to go on with."""
+        ...
+
+    def role(self) -> Reply:
+        """Return the answer of ROLE."""
+        ...
+
+    def drop(self, session: Session) -> None:
+        """Forget a session that ended."""
+        ...
+
+    def change_history(self) -> None:
+        """Begin another history, in which nobody can go on."""
+        ...
+
+    def tick(self, now_ms: int) -> int:
+        """Do what time asks for; return in how many milliseconds to call again, -1 if the next regular tick will do."""
+        ...
+
+    def fields(self) -> dict[str, str | int]:
+        """Return INFO replication, in its order."""
+        ...
+
+    def counters(self) -> dict[str, int]:
+        """Return fields of INFO's other sections that differ from those of a server alone."""
+        ...
+
+
 class Interceptor(Protocol):
-    """What comes before every command while faults are injected (:meth:`kvcore.dispatch.Dispatcher.intercept`)."""
+    """What comes before every command while faults are injected (:meth:`kvcore.gates.Gates.intercept`)."""
 
     def before(self, session: Session, command: Command, argv: list[bytes], bits: int) -> Reply | None:
         """Return None to let the command run, or the answer: an error, or a ``Blocked`` that runs it later.

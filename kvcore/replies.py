@@ -108,6 +108,12 @@ class BigNumberText(bytes):
     __slots__ = ()
 
 
+class Raw(bytes):
+    """Bytes that are no reply and go out as they are: what a replica is sent."""
+
+    __slots__ = ()
+
+
 class Attributed:
     """A reply with RESP3 attributes in front of it; RESP2 leaves the attributes out."""
 

@@ -125,6 +125,7 @@ class Session:
         "interrupt",
         "kind",
         "last_ms",
+        "last_write",
         "later",
         "library_name",
         "library_version",
@@ -168,6 +169,8 @@ class Session:
         """CLIENT NO-TOUCH: commands leave the access times of keys as they are."""
         self.monitor = False
         self.created_ms = self.last_ms = engine.now_ms()
+        self.last_write = 0
+        """Which of ``effects.units`` was the last that came of its commands: what WAIT and WAITAOF wait for."""
         self.outbox: list[Reply] = []
         """Replies and pushes in the order the client must see them."""
         self.later: list[Reply] = []
@@ -233,7 +236,10 @@ class Session:
         self.wake()
 
     def push(self, items: list[Reply]) -> None:
-        """Send an out-of-band message."""
+        """Send an out-of-band message; a replica, that could take it for a part of the stream, is closed instead."""
+        if self.kind == "replica":
+            self.close()
+            return
         self.outbox.append(Push(items))
         self.wake()
 

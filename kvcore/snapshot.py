@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kvcore.clock import Clock
 from kvcore.datatypes.table import Table, next_position
+from kvcore.errors import KvcoreError
 
 if TYPE_CHECKING:
     from kvcore.keyspace import Database, Keyspace, Value
@@ -40,6 +41,13 @@ _STEP_BYTES: Final = 1 << 13
 
 CHUNK_BYTES: Final = 1 << 16
 """Bytes handed over at a time, at least."""
+
+EARLY_BYTES_MAX: Final = 256 << 20
+"""What may be on its way before a snapshot is given up: commands do not wait, and what they change is written early."""
+
+
+class StalledError(KvcoreError):
+    """What has to be written early cannot be: the disk takes less than commands change."""
 
 
 class Format(Protocol):
@@ -77,6 +85,9 @@ class Output(Protocol):
 
     def full(self) -> bool:
         """Say whether the walk should pause because what it wrote is still on its way."""
+
+    def waiting(self) -> int:
+        """Return how many bytes are on their way."""
 
 
 def reversed_bits(hashed: int) -> int:
@@ -245,6 +256,7 @@ class Snapshot:
 
     __slots__ = (
         "_aside",
+        "_aside_bytes",
         "_clock",
         "_format",
         "_keyspace",
@@ -270,6 +282,7 @@ class Snapshot:
         self._size = 0
         self._selected = -1
         self._aside: list[tuple[DatabaseWalk, bytes]] = []
+        self._aside_bytes = 0
         self._large: deque[_Large] = deque()
         self.processed = 0
         """Keys written."""
@@ -334,16 +347,22 @@ class Snapshot:
     # The walks' calls
 
     def save_early(self, walk: DatabaseWalk, key: bytes, value: Value) -> None:
-        """Write a key ahead of its turn: it is about to change."""
+        """Write a key ahead of its turn: it is about to change. Raises StalledError."""
+        if self.failure is not None:
+            return  # it will not be finished
         parts: list[bytes] = []
         self._add(walk, key, value, parts, frozen=True)
         if not parts:
             return
+        record = b"".join(parts)
         if self._large:
-            self._aside.append((walk, b"".join(parts)))
+            self._aside.append((walk, record))
+            self._aside_bytes += len(record)
         else:
             self._select(walk)
-            self._emit(b"".join(parts))
+            self._emit(record)
+        if self._output.waiting() + self._aside_bytes > EARLY_BYTES_MAX:
+            raise StalledError("the disk takes less than commands change: too much waits to be written")
 
     def freeze(self, walk: DatabaseWalk, key: bytes) -> None:
         """Take what is left of a large container, if it is the one being written."""
@@ -429,6 +448,7 @@ class Snapshot:
         self._large.popleft()
         if not self._large:
             aside, self._aside = self._aside, []
+            self._aside_bytes = 0
             for walk, data in aside:
                 self._select(walk)
                 self._emit(data)

@@ -1,4 +1,4 @@
-"""From argv to reply: order of the gates, unknown and crashing commands, batches, slow log, monitors, pauses.
+"""From argv to reply: unknown and crashing commands, batches, slow log, monitors, pauses.
 
 Texts and the order of the checks were compared with redis-server 7.0.15.
 """
@@ -15,15 +15,12 @@ from kvcore.call import Call
 from kvcore.clock import ManualClock
 from kvcore.command import Command
 from kvcore.engine import Engine
-from kvcore.errors import CommandError
+from kvcore.errors import CommandError, WrongTypeError
 from kvcore.notifications import STRING
-from kvcore.replies import NO_REPLY, Reply
+from kvcore.replies import NO_REPLY, OK, Reply
 from kvcore.session import BLOCKED, CLOSE, REPLY_OFF, SWITCHED
 from tests.engine_client import Client
 
-NO_AUTH = "NOAUTH Authentication required."
-NOT_IN_MULTI = "ERR Command not allowed inside a transaction"
-ABORTED = "EXECABORT Transaction discarded because of previous errors."
 INTERNAL = "ERR internal error, see the server's log"
 
 Define = Callable[..., Command]
@@ -46,12 +43,6 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture
     """Warnings and errors of the dispatcher."""
     with caplog.at_level(logging.WARNING, "kvcore.dispatch"):
         yield caplog
-
-
-def lock_out(client: Client) -> None:
-    """Make the client one that has not logged in, whatever else its state."""
-    client.session.authenticated = False
-    client.engine.config.set("requirepass", "secret")
 
 
 def run_batch(client: Client, *lines: str) -> tuple[int, list[Reply]]:
@@ -110,83 +101,6 @@ def test_a_browser_is_cut_off_before_its_body_runs(
     assert client.session.interrupt & CLOSE
     assert list(engine.keyspace.databases[0]) == [b"before"]
     assert "SECURITY ATTACK" in quiet.text
-
-
-# Order of the gates
-
-
-def test_mistakes_are_named_before_a_password_is_asked_for(client: Client) -> None:
-    lock_out(client)
-    assert client.error("NOSUCH").startswith("ERR unknown command")
-    assert client.error("GET") == "ERR wrong number of arguments for 'get' command"
-    assert client.error("GET", "k") == NO_AUTH
-    assert client("AUTH", "secret") == "OK"
-    assert client("GET", "k") is None
-
-
-def test_a_password_is_asked_for_before_anything_else(client: Client, other: Client) -> None:
-    client("MULTI")
-    lock_out(client)
-    other("CLIENT", "PAUSE", 1000)
-    assert client.error("SHUTDOWN") == NO_AUTH
-    assert client.error("SET", "k", "v") == NO_AUTH
-
-
-def test_what_no_transaction_may_hold_is_refused_before_a_pause_holds_it(client: Client, other: Client) -> None:
-    client("MULTI")
-    other("CLIENT", "PAUSE", 1000)
-    assert client.error("SHUTDOWN") == NOT_IN_MULTI
-
-
-def test_a_subscriber_is_refused_before_a_pause_holds_it(client: Client, other: Client) -> None:
-    client("SUBSCRIBE", "c")
-    other("CLIENT", "PAUSE", 1000)
-    assert client.error("GET", "k").startswith("ERR Can't execute 'get': only (P|S)SUBSCRIBE")
-    assert isinstance(client("PING"), Blocked)
-
-
-def test_a_monitor_is_kept_from_keys_before_a_pause_holds_it(client: Client, other: Client) -> None:
-    client("MONITOR")
-    other("CLIENT", "PAUSE", 1000)
-    assert client.error("GET", "k") == "ERR Replica can't interact with the keyspace"
-    assert isinstance(client("PING"), Blocked)
-
-
-def test_a_pause_holds_a_command_before_it_is_queued(client: Client, other: Client, engine: Engine) -> None:
-    client("MULTI")
-    other("CLIENT", "PAUSE", 1000)
-    assert isinstance(client("SET", "k", "v"), Blocked)
-    assert client.session.multi == []
-    engine.unpause()
-    assert client.delivered == ["QUEUED"]
-    assert client("EXEC") == ["OK"]
-
-
-@pytest.mark.parametrize("line", ["NOSUCH", "GET", "SHUTDOWN"])
-def test_any_refusal_spoils_the_transaction(client: Client, line: str) -> None:
-    client("MULTI")
-    assert client("SET", "k", "v") == "QUEUED"
-    client.error(line)
-    assert client.error("EXEC") == ABORTED
-    assert client("GET", "k") is None
-
-
-def test_commands_of_a_transaction_pass_all_gates(client: Client, other: Client) -> None:
-    client("MULTI")
-    client("CLIENT", "PAUSE", 1000)
-    client("SUBSCRIBE", "c")
-    client("SET", "k", "v")
-    assert client("EXEC") == ["OK", [b"subscribe", b"c", 1], "OK"]
-    assert isinstance(other("GET", "k"), Blocked)
-
-
-def test_the_gate_shuts_again_when_a_transaction_ends(engine: Engine, client: Client) -> None:
-    gate = engine.gate
-    client("MULTI")
-    client("LPUSH", "k", 1)
-    client("GET", "k")
-    client("EXEC")
-    assert engine.gate == gate == 0
 
 
 # Handlers that crash
@@ -479,3 +393,38 @@ def test_nothing_is_queued_at_once_where_anything_is_unusual(client: Client, oth
     client("MULTI")
     assert not engine.queue_all(session, [[b"GET", b"k"]])
     assert session.multi == []
+
+
+def test_a_queue_runs_until_a_gate_is_there_for_a_command(client: Client, engine: Engine) -> None:
+    session = client.session
+    replies: list[Reply] = []
+    queue = [[b"SET", b"k", b"v"], [b"LPUSH", b"k", b"x"], [b"CONFIG", b"GET", b"timeout"], [b"APPEND", b"k", b"w"]]
+    assert engine.run_queue(session, queue, replies) == 4
+    assert [replies[0], type(replies[1]), replies[3]] == [OK, WrongTypeError, 2]
+    assert engine.commands[b"append"].calls == 1
+    assert engine.gate == 0
+    assert engine.run_queue(session, [[b"CLIENT", b"TRACKING", b"ON"], [b"GET", b"k"]], replies) == 1
+    assert engine.commands[b"get"].calls == 0
+
+
+def test_the_gate_is_as_before_when_a_queue_ends_early(client: Client, engine: Engine, define: Define) -> None:
+    def interrupted(_call: Call) -> Reply:
+        raise KeyboardInterrupt
+
+    define("INTERRUPTED", interrupted, arity=1)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run_queue(client.session, [[b"INTERRUPTED"]], [])
+    assert engine.gate == 0
+
+
+def test_commands_of_a_queue_share_one_time(client: Client, clock: ManualClock, define: Define) -> None:
+    def later(call: Call) -> Reply:
+        clock.advance(1000)
+        return call.db.keyspace.now_ms()
+
+    define("LATER", later, arity=1)
+    client("MULTI")
+    client("LATER")
+    client("LATER")
+    first, second = client("EXEC")
+    assert first == second

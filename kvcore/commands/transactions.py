@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kvcore import errors
 from kvcore.call import Call
-from kvcore.command import SKIP_MONITOR, command
+from kvcore.command import PUBSUB, SKIP_MONITOR, command
 from kvcore.errors import CommandError
 from kvcore.replies import NO_REPLY, NULL_ARRAY, OK, Reply, Transaction
 from kvcore.session import IN_MULTI, RESTRICTED, Watch
@@ -126,33 +126,34 @@ def exec_(call: Call) -> Reply:
     if queue is None:
         raise CommandError(errors.EXEC_WITHOUT_MULTI)
     refused = session.multi_dirty
-    runs_scripts = session.multi_bits & SKIP_MONITOR  # only commands that run scripts show themselves to MONITOR
+    bits = session.multi_bits
     changed = session.watched_changed or _watched_key_expired(session)
     abandon(session)
     if refused:
         raise CommandError(errors.EXEC_ABORT)
     if changed:
         return NULL_ARRAY
-    if runs_scripts:
-        return call.engine.scripts.enter(call, lambda: _run_all(call, session, queue))
-    return _run_all(call, session, queue)
+    if bits & SKIP_MONITOR:  # only commands that run scripts show themselves to MONITOR
+        return call.engine.scripts.enter(call, lambda: _run_all(call, session, queue, bits))
+    return _run_all(call, session, queue, bits)
 
 
-def _run_all(call: Call, session: Session, queue: list[list[bytes]]) -> Reply:
+def _run_all(call: Call, session: Session, queue: list[list[bytes]], bits: int) -> Reply:
     argv, record = call.argv, call.command
     call.may_block = False
     try:
-        return _run(session, queue)
+        return _run(session, queue, bits)
     finally:
         call.may_block = True
         call.argv, call.command = argv, record
 
 
-def _run(session: Session, queue: list[list[bytes]]) -> Reply:
+def _run(session: Session, queue: list[list[bytes]], bits: int) -> Reply:
     """Run the queue; the reply is one array of as many replies as it has commands."""
     execute = session.engine.execute_nested
     replies = Transaction()
-    for argv in queue:
+    ran = 0 if bits & PUBSUB else session.engine.run_queue(session, queue, replies)
+    for argv in queue[ran:]:
         if session.gate & RESTRICTED:
             refusal = session.engine.acl.refuse_queued(session, session.engine.resolve(argv), argv)
             if refusal is not None:

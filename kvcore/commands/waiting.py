@@ -41,6 +41,8 @@ def _timeout_ms(argument: bytes) -> int:
     tips=("request_policy:all_shards", "response_policy:agg_min"),
 )
 def wait(call: Call, replicas: bytes, timeout: bytes) -> Reply:
+    if call.engine.is_replica:
+        raise CommandError(errors.WAIT_ON_REPLICA)
     wanted = integer(replicas)
     timeout_ms = _timeout_ms(timeout)
     session = call.session

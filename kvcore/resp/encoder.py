@@ -27,6 +27,7 @@ from kvcore.replies import (
     OrderedMembers,
     OrderedSet,
     Push,
+    Raw,
     Reply,
     Transaction,
     Verbatim,
@@ -151,6 +152,10 @@ def _null2(out: list[bytes], _reply: Reply, _table: Table) -> None:
     out.append(b"$-1\r\n")
 
 
+def _raw(out: list[bytes], reply: bytes, _table: Table) -> None:
+    out.append(reply)
+
+
 def _marker2(out: list[bytes], reply: Reply, _table: Table) -> None:
     _marker(out, reply, b"*-1\r\n")
 
@@ -270,6 +275,7 @@ _COMMON: Final[Table] = {
     tuple: _array,
     CommandError: _error,
     ProtocolError: _protocol_error,
+    Raw: _raw,
 }
 _RESP2: Final[Table] = {
     **_COMMON,
