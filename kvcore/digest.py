@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
 from kvcore.datatypes.numbers import format_double
@@ -75,6 +76,14 @@ def _stream(digest: int, value: object) -> int:
     return digest
 
 
+def _cron_job(digest: int, value: object) -> int:
+    # As of members that expire: what it is counts, not when.
+    assert isinstance(value, CronJob)
+    for text in value.creation(b""):
+        digest = _mixed(digest, text)
+    return digest
+
+
 def _with_pairs(digest: int, pairs: Iterable[tuple[bytes, bytes]]) -> int:
     for first, second in pairs:
         digest ^= _hashed(_mixed(_mixed(0, first), second).to_bytes(SIZE, "big"))
@@ -89,6 +98,7 @@ TYPES: Final[dict[type, tuple[int, Callable[[int, object], int]]]] = {
     SortedSet: (3, _sorted_set),
     Hash: (4, _hash),
     Stream: (6, _stream),
+    CronJob: (7, _cron_job),
 }
 """What stands for each type in a digest, and what adds its elements. A new type of value adds itself here."""
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from kvcore.clock import Clock
+from kvcore.datatypes.cron_job import NEVER_MS, Agenda, CronJob
 from kvcore.datatypes.deadlines import Deadlines, Perishable
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from kvcore.blocking import Blocked
     from kvcore.session import Session
 
-Value = bytes | bytearray | List | Hash | Set | SortedSet | Stream
+Value = bytes | bytearray | List | Hash | Set | SortedSet | Stream | CronJob
 _V = TypeVar("_V", bound=List | Hash | Set | SortedSet | Stream)
 
 TYPE_NAMES: dict[type, str] = {
@@ -42,6 +43,7 @@ TYPE_NAMES: dict[type, str] = {
     Set: "set",
     SortedSet: "zset",
     Stream: "stream",
+    CronJob: "unknown",
 }
 """What TYPE answers."""
 
@@ -79,6 +81,7 @@ class Database(Table[Value]):
         "expires",
         "hooked",
         "index",
+        "jobs",
         "keyspace",
         "member_expires",
         "notify_mask",
@@ -99,6 +102,8 @@ class Database(Table[Value]):
         """Expiry times in milliseconds since the Unix epoch, of the keys that have one."""
         self.member_expires: Deadlines | None = None
         """When to look for expired members in a key: not after the first one's time. None while no member expires."""
+        self.jobs: Agenda | None = None
+        """When to look which job is due; None until there is one."""
         self.waiters: dict[bytes, dict[Blocked, None]] = {}
         """Sessions parked on a key, first come first."""
         self.dependents: dict[bytes, int] = {}
@@ -369,8 +374,11 @@ class Database(Table[Value]):
         self._look_at(key, at_ms)
 
     def follow_members(self, key: bytes) -> None:
-        """Take note of the members' times in a container that was put at ``key`` with them. O(log n)."""
+        """Take note of the times in a value that was put at ``key`` with them: members', or a job's. O(log n)."""
         value = self.get(key)
+        if type(value) is CronJob:
+            self.plan(key, value, value.next_ms)
+            return
         first = value.expires.first() if isinstance(value, Perishable) and value.expires is not None else None
         if first is not None:
             self._look_at(key, first[0])
@@ -405,7 +413,7 @@ class Database(Table[Value]):
         index.remove(key)
         if not index:
             self.member_expires = None
-        if not due or value is None:
+        if not due or not isinstance(value, Hash | Set | SortedSet):
             self.follow_members(key)
             return False
         if self.usage is not None:
@@ -417,6 +425,35 @@ class Database(Table[Value]):
             self.follow_members(key)
         self.keyspace.on_members_expired(self, key, value, due)
         return emptied
+
+    # Jobs
+
+    def plan(self, key: bytes, job: CronJob, at_ms: int) -> None:
+        """Let the job at ``key`` run next at ``at_ms`` milliseconds since the Unix epoch. O(log n) amortised."""
+        if self.walk is not None:
+            self.walk.keep(key)
+        job.next_ms = at_ms
+        if self.jobs is None:
+            self.jobs = Agenda()
+        self.jobs.plan(key, at_ms, self._is_job)
+        self.keyspace.plan(at_ms)
+
+    def _is_job(self, key: bytes) -> bool:
+        return type(self.get(key)) is CronJob
+
+    def next_job(self) -> tuple[int, bytes] | None:
+        """Return when the next job runs, and its key; None if there is none. O(log n) amortised."""
+        while self.jobs is not None:
+            first = self.jobs.first()
+            if first is None:
+                self.jobs = None
+                break
+            at_ms, key = first
+            value = self.peek(key)
+            if type(value) is CronJob and value.next_ms == at_ms:
+                return first
+            self.jobs.remove(key)
+        return None
 
     # Hooks of the accessors
 
@@ -510,8 +547,21 @@ class Database(Table[Value]):
         if self.member_expires is not None:
             self.keyspace.discard(self.member_expires.pieces())
             self.member_expires = None
+        self.jobs = None
         self.signal_waiters()
         return count
+
+    def exchange(self, other: Database) -> None:
+        """Trade contents with a database of another keyspace that nobody uses yet; neither keeps usage. O(waiters)."""
+        self.touch_all(other)
+        self.swap_contents(other)
+        self.expires, other.expires = other.expires, self.expires
+        self.member_expires, other.member_expires = other.member_expires, self.member_expires
+        self.jobs, other.jobs = other.jobs, self.jobs
+        if self.jobs is not None:
+            self.keyspace.plan(other.keyspace.jobs_due_ms)
+        self.observe()
+        self.signal_waiters()
 
     def signal_waiters(self) -> None:
         """Signal every key that has parked sessions, if it exists or they depend on it (after SWAPDB, FLUSHALL)."""
@@ -547,10 +597,12 @@ class Keyspace:
         "followers",
         "frozen",
         "garbage",
+        "jobs_due_ms",
         "on_expired",
         "on_members_expired",
         "on_miss",
         "on_new",
+        "on_planned",
         "on_ready",
         "replaying",
         "statistics",
@@ -566,6 +618,8 @@ class Keyspace:
         """Whether the data set is to stand still (CLIENT PAUSE): nothing is deleted because its time has come."""
         self.replaying = False
         """Whether a log is being replayed: its commands ran before the times to live in it had ended."""
+        self.jobs_due_ms = NEVER_MS
+        """Before that no job runs: all that a data set without jobs pays for them is to look at this now and then."""
         self.statistics = KeyspaceStatistics()
         self.garbage: list[list[object] | deque[bytes]] = []
         """What flushed databases and deleted containers held, freed in slices: at once it is a pause."""
@@ -574,6 +628,7 @@ class Keyspace:
         self.on_miss: Callable[[Database, bytes], None] = _ignore
         self.on_new: Callable[[Database, bytes], None] = _ignore
         self.on_ready: Callable[[Database, bytes], None] = _ignore
+        self.on_planned: Callable[[int], None] = _ignore_time
         self.followers: tuple[Follower, ...] = ()
         """Told of each key that changes, before the command's own keyspace event: client-side caching, versions."""
         self.databases = [Database(self, index) for index in range(databases)]
@@ -584,6 +639,12 @@ class Keyspace:
         if not now:
             now = self.unit_ms = self._clock.now_us() // 1000
         return now
+
+    def plan(self, at_ms: int) -> None:
+        """Take note that a job runs at ``at_ms``, if that is before any other."""
+        if at_ms < self.jobs_due_ms:
+            self.jobs_due_ms = at_ms
+            self.on_planned(at_ms)
 
     def note_float(self, text: bytes) -> bytes:
         """Remember that an integer's text is the result of a sum of floats, which the real server keeps as a text.
@@ -628,6 +689,7 @@ class Keyspace:
         if one.usage is not None and other.usage is not None:
             one.usage.swap(other.usage)
         one.member_expires, other.member_expires = other.member_expires, one.member_expires
+        one.jobs, other.jobs = other.jobs, one.jobs
         one.walk, other.walk = other.walk, one.walk
         for db in (one, other):
             if db.walk is not None:
@@ -697,6 +759,10 @@ def _segments_in(pieces: list[object] | deque[bytes]) -> int:
 
 
 def _ignore(_db: Database, _key: bytes) -> None:
+    """Stand in for a hook before the engine sets it."""
+
+
+def _ignore_time(_at_ms: int) -> None:
     """Stand in for a hook before the engine sets it."""
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.deadlines import Perishable
 from kvcore.datatypes.table import Table
 from kvcore.errors import CommandError, RdbError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kvcore.rdb")
 
 _EMPTY_LOGGED_MAX: Final = 10
+_ID_LENGTH: Final = 40
 _MEBIBYTE: Final = 1 << 20
 
 
@@ -32,6 +34,7 @@ class Loader:
         "_container",
         "_databases",
         "_due_ms",
+        "_keep_replicated",
         "_now_ms",
         "_owner",
         "_uses",
@@ -48,18 +51,21 @@ class Loader:
         add_function: Callable[[bytes], None],
         *,
         keep_expired: bool = False,
+        keep_replicated: bool = False,
         keep_uses: bool = False,
     ) -> None:
         """``keep_expired`` takes keys whose time is past: the commands behind a base file may yet refer to them.
 
-        ``keep_uses`` is for databases that keep none, whose contents will be moved (:meth:`move`).
+        ``keep_replicated`` does so if the file was written with a replication stream, which has yet to tell the end of
+        them. ``keep_uses`` is for databases that keep none, whose contents will be moved (:meth:`move`).
         """
         self._databases = databases
         self._now_ms = now_ms
+        self._keep_replicated = keep_replicated
         self._due_ms = -(1 << 63) if keep_expired else now_ms
         self._add_function = add_function
         self._owner: Database | None = None
-        self._container: tuple[bytes, Perishable] | None = None
+        self._container: tuple[bytes, Perishable | CronJob] | None = None
         self._uses: dict[tuple[int, bytes], tuple[int, int]] | None = {} if keep_uses else None
         self.aux: dict[bytes, bytes] = {}
         """What the file tells of itself."""
@@ -94,6 +100,10 @@ class Loader:
             self._owner = db
             if value.expires is not None:
                 db.follow_members(key)
+        elif type(value) is CronJob:
+            self._container = key, value
+            self._owner = db
+            db.follow_members(key)
         if idle_s >= 0 or frequency >= 0:
             if self._uses is not None:
                 self._uses[index, key] = idle_s, frequency
@@ -105,7 +115,9 @@ class Loader:
         """Let a member of the last container expire; ignored where there is none. O(log n)."""
         if self._container is not None and self._owner is not None:
             key, container = self._container
-            if member in container:  # type: ignore[operator]
+            if isinstance(container, CronJob):
+                self._owner.plan(key, container, at_ms)  # KeyDB's word for the next run of a job
+            elif member in container:  # type: ignore[operator]
                 self._owner.set_member_expiry(key, container, member, at_ms)
 
     def skip(self, index: int, key: bytes) -> None:
@@ -127,8 +139,20 @@ class Loader:
             logger.info("RDB age %d seconds", max(0, self._now_ms // 1000 - int(text)))
         elif name == b"used-mem" and text.isdigit():
             logger.info("RDB memory usage when created %.2f Mb", int(text) / _MEBIBYTE)
+        elif name == b"repl-id" and self._keep_replicated:
+            self._due_ms = -(1 << 63)
         if len(self.aux) < 64:
             self.aux[name] = text
+
+    @property
+    def position(self) -> tuple[str, int, int] | None:
+        """History, offset and database of the stream in which the file was written, None if there was no stream."""
+        history, offset = self.aux.get(b"repl-id", b""), self.aux.get(b"repl-offset", b"")
+        database = self.aux.get(b"repl-stream-db", b"")
+        if len(history) != _ID_LENGTH or not (offset.isdigit() and database.isdigit()):
+            return None
+        index = int(database)
+        return _shown(history), int(offset), index if index < len(self._databases) else 0
 
     def move(self, loaded: Database, db: Database) -> None:
         """Move all keys of a database that was loaded to ``db``, in place of those with the same names. O(keys)."""
@@ -141,6 +165,14 @@ class Loader:
             use = None if self._uses is None else self._uses.get((loaded.index, key))
             if use is not None:
                 _set_use(db, key, *use)
+
+    def replace(self, loaded: Database, db: Database) -> None:
+        """Put the contents of a database that was loaded in place of those of ``db``. O(1), with usage O(keys)."""
+        db.flush()
+        if db.usage is None:
+            db.exchange(loaded)
+        else:
+            self.move(loaded, db)
 
     def sizes(self, index: int, keys: int, expires: int) -> None:
         """Ignore the hint: tables grow without a pause."""

@@ -19,6 +19,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kvcore.access import AccessClock
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
 from kvcore.datatypes.set import Set
@@ -73,6 +74,8 @@ def value_bytes(value: Value, random: random_module.Random) -> int:
         return bytes_cost(value)
     if isinstance(value, bytearray):
         return sys.getsizeof(value) + 24
+    if isinstance(value, CronJob):
+        return _CONTAINER_BYTES + sum(map(bytes_cost, (value.script, *value.keys, *value.arguments)))
     length = _length(value)
     sizes = _element_bytes(value, length, random)
     return _base_bytes(value) + (sum(sizes) * length // len(sizes) if sizes else 0)
@@ -80,7 +83,7 @@ def value_bytes(value: Value, random: random_module.Random) -> int:
 
 def measured_bytes(value: Value, random: random_module.Random, samples: int) -> int:
     """Estimate what a value costs from at least ``samples`` of its elements, or add all up if that is 0. O(samples)."""
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray | CronJob):
         return value_bytes(value, random)
     length = _length(value)
     if not samples or samples >= length:
@@ -383,7 +386,7 @@ class Usage:
         return self._sizes.pop(key) or 0
 
     def _measure(self, key: bytes, value: Value) -> int:
-        if isinstance(value, bytes | bytearray):
+        if isinstance(value, bytes | bytearray | CronJob):
             return value_bytes(value, self._random)
         length = _length(value)
         sizes = _element_bytes(value, length, self._random)

@@ -15,6 +15,8 @@ from kvcore import errors
 from kvcore.arguments import integer
 from kvcore.call import Call
 from kvcore.command import command
+from kvcore.commands.keydb_cron import check_permission
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.errors import CommandError, RdbError
 from kvcore.notifications import GENERIC
 from kvcore.rdb import payload
@@ -113,6 +115,8 @@ def restore(call: Call, key: bytes, ttl: bytes, data: bytes, *options: bytes) ->
         value = payload.load(data, call.engine.limits, _is_sanitizing(call))
     except RdbError as error:
         raise CommandError(errors.DUMP_DATA) from error
+    if isinstance(value, CronJob):
+        check_permission(call)
     if at_ms and not wanted.absolute:
         at_ms += call.now_ms()
         if at_ms > _INT64_MAX:

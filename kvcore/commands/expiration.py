@@ -14,6 +14,7 @@ from kvcore import errors
 from kvcore.arguments import integer
 from kvcore.call import Call
 from kvcore.command import command
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.deadlines import Perishable
 from kvcore.datatypes.hash import Hash
 from kvcore.errors import CommandError
@@ -160,16 +161,21 @@ def persist(call: Call, key: bytes, *member: bytes) -> Reply:
     return 1
 
 
-def _member_expiry(value: Value | None, member: tuple[bytes, ...]) -> int | None:
-    """Return when the member that KeyDB's form of a command names expires, None if never."""
+def _member_expiry(value: Value | None, key: bytes, member: tuple[bytes, ...]) -> int | None:
+    """Return when the member that KeyDB's form of a command names expires, None if never.
+
+    A job has one member, of its key's name, whose time is that of the next run.
+    """
     if len(member) > 1:
         raise CommandError(errors.INVALID_ARGUMENTS)
+    if isinstance(value, CronJob):
+        return value.next_ms if member[0] == key else None
     return value.expiry(member[0]) if isinstance(value, Perishable) else None
 
 
 def _persist_member(call: Call, key: bytes, member: tuple[bytes, ...]) -> int:
     container = call.db.write(key)
-    if _member_expiry(container, member) is None or not isinstance(container, Perishable):
+    if _member_expiry(container, key, member) is None or not isinstance(container, Perishable):
         return 0
     container.clear_expiry(member[0])
     call.changed(key, "persist", GENERIC)
@@ -182,7 +188,7 @@ def _moment(call: Call, key: bytes, member: tuple[bytes, ...] = ()) -> int:
     """Return when the key, or its member, expires in milliseconds, -1 if never, -2 if there is no key."""
     value = call.db.inspect(key)
     if member:
-        at_ms = _member_expiry(value, member)
+        at_ms = _member_expiry(value, key, member)
     if value is None:
         return -2
     if not member:

@@ -14,6 +14,7 @@ from kvcore import errors
 from kvcore.arguments import integer
 from kvcore.call import Call
 from kvcore.command import command
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.encoding import string_encoding
 from kvcore.errors import CommandError
 from kvcore.helptext import container_help
@@ -264,12 +265,14 @@ def copy(call: Call, key: bytes, new: bytes, *options: bytes) -> Reply:
     value = call.db.read(key)
     if value is None:
         return 0
-    if target.has(new):
-        if not replace:
-            return 0
+    exists = target.has(new)
+    if exists and not replace:
+        return 0
+    copied = _copied(value)
+    if exists:
         target.remove(new)  # so that the key at this name is a new one
     at_ms = call.db.expiry(key)
-    target.put(new, _copied(value))
+    target.put(new, copied)
     target.follow_members(new)
     if at_ms is not None:
         target.set_expiry(new, at_ms)
@@ -278,6 +281,8 @@ def copy(call: Call, key: bytes, new: bytes, *options: bytes) -> Reply:
 
 
 def _copied(value: Value) -> Value:
+    if isinstance(value, CronJob):
+        raise CommandError(errors.UNKNOWN_TYPE)
     return value if isinstance(value, bytes) else value.copy()
 
 

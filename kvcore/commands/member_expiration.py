@@ -14,6 +14,7 @@ from kvcore import errors, member_expiry
 from kvcore.arguments import integer
 from kvcore.call import Call
 from kvcore.command import command
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.set import Set
 from kvcore.datatypes.sorted_set import SortedSet
@@ -32,6 +33,8 @@ def _expire(call: Call, key: bytes, member: bytes, time: bytes, unit_ms: int, ba
     container = call.db.write(key)
     if container is None:
         return 0
+    if isinstance(container, CronJob):
+        return _postpone(call, key, container, member, at_ms)
     if not isinstance(container, Hash | Set | SortedSet):
         raise CommandError(errors.TYPE_WITHOUT_MEMBERS)
     if member not in container:
@@ -40,6 +43,16 @@ def _expire(call: Call, key: bytes, member: bytes, time: bytes, unit_ms: int, ba
         member_expiry.expire_now(call, key, container, (member,))
     else:
         member_expiry.expire_at(call, key, container, (member,), at_ms)
+    return 1
+
+
+def _postpone(call: Call, key: bytes, job: CronJob, member: bytes, at_ms: int) -> int:
+    """Let a job run next at ``at_ms``, at the next occasion if that is past: its one member has the key's name."""
+    if member != key:
+        return 0
+    call.db.plan(key, job, at_ms)
+    call.changed(key, "", 0)
+    call.propagate(*job.postponement(key))
     return 1
 
 

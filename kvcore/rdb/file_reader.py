@@ -13,7 +13,7 @@ from struct import unpack_from
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kvcore.errors import RdbEmptyError, RdbError, RdbShortError
-from kvcore.rdb import types
+from kvcore.rdb import cron_jobs, types
 from kvcore.rdb.crc64 import crc64
 from kvcore.rdb.file_writer import MEMBER_AUX, WHEN_AUX
 from kvcore.rdb.reader import READERS, Thresholds, deserialize
@@ -74,6 +74,8 @@ class FileReader:
         "_index",
         "_limits",
         "_member",
+        "_more",
+        "_more_bytes",
         "_rest",
         "_retry_at",
         "_size",
@@ -105,6 +107,8 @@ class FileReader:
         self._databases = databases
         self._size = size
         self._rest = b""
+        self._more: list[bytes] = []  # what came behind it, joined when there is enough of it
+        self._more_bytes = 0
         self._retry_at = _HEADER
         self._crc = 0
         self._index = 0
@@ -122,22 +126,28 @@ class FileReader:
     @property
     def tail(self) -> bytes:
         """The bytes that came behind the end of the file: commands, in an append only file."""
-        return self._rest if self.done else b""
+        return self._waiting() if self.done else b""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the file, and pass on what is complete. O(bytes) amortised. Raises RdbError."""
-        buffer = self._rest + data if self._rest else data
-        if self.done or len(buffer) < self._retry_at:
-            self._rest = buffer
-            return
-        self._rest = b""
-        self._read(buffer)
+        self._more.append(data)
+        self._more_bytes += len(data)
+        if not self.done and len(self._rest) + self._more_bytes >= self._retry_at:
+            self._read(self._waiting())
+
+    def _waiting(self) -> bytes:
+        """Return what was fed and not understood yet. O(bytes that came since the last call)."""
+        if self._more:
+            self._rest = b"".join((self._rest, *self._more)) if self._rest or len(self._more) > 1 else self._more[0]
+            self._more = []
+            self._more_bytes = 0
+        return self._rest
 
     def finish(self) -> None:
         """Say that no bytes are left; raises RdbError unless the file was read to its end."""
         if self.done:
             return
-        rest, self._rest = self._rest, b""
+        rest = self._waiting()
         self._size = self.position + len(rest)
         self._read(rest)
         if not self.done:
@@ -273,6 +283,12 @@ class FileReader:
             if not text.removeprefix(b"-").isdigit() or len(text) > 20:
                 raise RdbError("the time of a member is no number", start)
             self._target.expire_member(self._member, int(text))
+        elif name == cron_jobs.AUX:
+            try:
+                key, job, at_ms = cron_jobs.read_field(text, self._limits)
+            except RdbError as error:
+                raise RdbError(f"a job is malformed: {error.reason}", start) from None
+            self._target.add(self._index, key, job, at_ms, -1, -1, start)
         else:
             self._target.note(name, text)
 

@@ -16,6 +16,7 @@ from itertools import chain, islice
 from struct import Struct
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.deadlines import Deadlines, Perishable
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
@@ -24,7 +25,7 @@ from kvcore.datatypes.shared_table import SharedTable
 from kvcore.datatypes.sorted_set import SortedSet
 from kvcore.datatypes.stream import Node, Stream
 from kvcore.datatypes.table import SEGMENT_MAX, Table
-from kvcore.rdb import lzf, sink, stream, types
+from kvcore.rdb import cron_jobs, lzf, sink, stream, types
 from kvcore.rdb.crc64 import crc64
 from kvcore.rdb.writer import serialize
 
@@ -203,6 +204,10 @@ class FileWriter:
 
         ``at_ms`` is when it expires; ``idle_s`` and ``frequency`` say how it was used, -1 where that is not known.
         """
+        if type(value) is CronJob:
+            # No record of its own: other servers must not stumble over it, nor take its opcodes for the next key's.
+            parts.append(aux(cron_jobs.AUX, cron_jobs.write_field(key, value, at_ms)))
+            return
         if at_ms is not None or idle_s >= 0 or frequency >= 0:
             self._add_use(parts, at_ms, idle_s, frequency)
         if type(value) is bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kvcore.errors import RdbError
-from kvcore.rdb import member_times, types
+from kvcore.rdb import cron_jobs, member_times, types
 from kvcore.rdb.crc64 import crc64
 from kvcore.rdb.reader import Thresholds, deserialize
 from kvcore.rdb.source import Source
@@ -27,7 +27,7 @@ _NEWEST: Final = {11: types.STREAM_LISTPACKS_3, 12: types.HASH_LISTPACK_EX, 80: 
 def dump(value: object, list_size: int, compress: bool) -> bytes:
     """Return the payload of ``value``; the arguments are those of :func:`kvcore.rdb.writer.serialize`. O(bytes)."""
     kind, body = serialize(value, list_size, compress)
-    return seal(b"%c%b%b" % (kind, body, member_times.trailer(value, compress)))
+    return seal(b"%c%b%b" % (kind, body, cron_jobs.trailer(value) or member_times.trailer(value, compress)))
 
 
 def seal(body: bytes, version: int = types.VERSION) -> bytes:
@@ -59,12 +59,14 @@ def load(payload: bytes, limits: Thresholds, deep: bool) -> Value:
     source = Source(payload)
     kind = source.byte()
     version = _version(payload)
-    if kind > _NEWEST.get(version, types.NEWEST):
+    if kind > _NEWEST.get(version, types.NEWEST) and kind != types.CRON_JOB:
         raise RdbError(f"type {kind} is newer than the payload", 0)
     value = deserialize(kind, source, limits, deep)
+    # Unlike the value, which may reach into the frame there as here, a trailer ends before it.
     if payload.startswith(member_times.MARK, source.position):
-        # Unlike the value, which may reach into the frame there as here, the trailer ends before it.
         member_times.read_trailer(Source(payload[:-_FOOTER], source.position), value)
+    elif kind == types.CRON_JOB:
+        cron_jobs.read_trailer(Source(payload[:-_FOOTER], source.position), value)
     return value
 
 

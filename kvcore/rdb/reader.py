@@ -20,7 +20,7 @@ from kvcore.datatypes.numbers import parse_int
 from kvcore.datatypes.set import Set, made_of
 from kvcore.datatypes.sorted_set import SortedSet, ordered
 from kvcore.errors import RdbEmptyError, RdbError
-from kvcore.rdb import intset, listpack, stream, types, ziplist, zipmap
+from kvcore.rdb import cron_jobs, intset, listpack, stream, types, ziplist, zipmap
 from kvcore.rdb.source import Source, parse_prefix
 
 if TYPE_CHECKING:
@@ -340,5 +340,6 @@ READERS: Final[dict[int, Reader]] = {
     types.HASH_2: _hash_2,
     types.HASH_METADATA: _hash_metadata,
     types.HASH_LISTPACK_EX: _hash_listpack_ex,
+    types.CRON_JOB: cron_jobs.read_body,
 }
 """The reader of each type byte."""

@@ -37,6 +37,8 @@ HASH_2: Final = 22  # Valkey 9, version 80: fields with times to live; betas of 
 HASH_METADATA: Final = 24  # from version 12 on, Redis 7.4: fields with times to live
 HASH_LISTPACK_EX: Final = 25  # likewise
 
+CRON_JOB: Final = 64  # KeyDB's alone
+
 MODULE: Final = 6
 MODULE_2: Final = 7
 

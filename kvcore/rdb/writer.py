@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable
 from struct import pack
 from typing import Final
 
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
 from kvcore.datatypes.numbers import format_double
 from kvcore.datatypes.set import Set
 from kvcore.datatypes.sorted_set import SortedSet
 from kvcore.datatypes.stream import Stream
-from kvcore.rdb import intset, listpack, sink, stream, types
+from kvcore.rdb import cron_jobs, intset, listpack, sink, stream, types
 
 LARGE: Final = 1 << 30
 """A list's value of so many bytes gets a node of its own, without a listpack around it."""
@@ -132,6 +133,10 @@ def _stream(value: object, _list_size: int, compress: int) -> Written:
     return types.STREAM_LISTPACKS_2, stream.write(value, compress)
 
 
+def _cron_job(value: object, _list_size: int, compress: int) -> Written:
+    return types.CRON_JOB, cron_jobs.write_body(value, compress)
+
+
 WRITERS: Final[dict[type, Callable[[object, int, int], Written]]] = {
     bytes: _string,
     bytearray: _string,
@@ -140,5 +145,6 @@ WRITERS: Final[dict[type, Callable[[object, int, int], Written]]] = {
     Hash: _hash,
     SortedSet: _sorted_set,
     Stream: _stream,
+    CronJob: _cron_job,
 }
 """The writer of each type of value."""
