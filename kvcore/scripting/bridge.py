@@ -12,7 +12,8 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
 from kvcore import errors
-from kvcore.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, WRITE, Command
+from kvcore.command import DENYOOM, MAY_REPLICATE, NOSCRIPT, STALE, WRITE, Command
+from kvcore.effects import EVERYWHERE
 from kvcore.errors import CommandError
 from kvcore.scripting.convert import (
     ERROR,
@@ -35,15 +36,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kvcore.scripting")
 
-REPLICATE_ALL: Final = 3
-"""`redis.REPL_ALL`: effects go to the append only file (1) and to replicas (2)."""
-
 _LARGE_BYTES: Final = 1 << 18
 """Replies of this size ask for room first; the border's reserve takes the others."""
 
 _LEVELS: Final = (logging.DEBUG, logging.INFO, logging.INFO, logging.WARNING)
 
-_Answer = Item | tuple[Item, int]
+_Answer = Item | tuple[Item, int] | tuple[Item, int, int]
 
 
 class ScriptPeer(InProcessPeer):
@@ -99,7 +97,7 @@ class Bridge:
         self.allow_oom = False
         self.wrote = False
         """The script ran a command that may write: it can no longer be stopped half way."""
-        self.replication = REPLICATE_ALL
+        self.replication = EVERYWHERE
         self.broken: BaseException | None = None
         """What was raised below a script and is no error of a command (an interrupt): it ends the script."""
         self._stream: Stream | None = None
@@ -119,7 +117,7 @@ class Bridge:
         self.read_only = read_only
         self.allow_oom = allow_oom
         self.wrote = False
-        self.replication = REPLICATE_ALL
+        self.replication = EVERYWHERE
         self.strict = read_only or (self._engine.gate | caller.gate) != 0
         self._memory_known = False
 
@@ -163,7 +161,7 @@ class Bridge:
             if bits & WRITE:
                 self.wrote = True
             session = self.session
-            reply = self._engine.run_checked(session, command, argv, self.replication != 0)
+            reply = self._engine.run_checked(session, command, argv, self.replication)
             if type(reply) is bytes:
                 if len(reply) > _LARGE_BYTES and not self._has_room(len(reply)):
                     return (False, EXHAUSTED)
@@ -175,8 +173,10 @@ class Bridge:
             tag, items = flatten(reply, resp3)
             self._stream = stream = Stream(items)
             size = stream.size()
-            if size > _LARGE_BYTES and not self._has_room(size):
-                return (False, EXHAUSTED)
+            if size > _LARGE_BYTES:
+                if not self._has_room(size):
+                    return (False, EXHAUSTED)
+                return (False, tag, stream.long_bytes())
             return (False, tag)
         except Exception:
             logger.exception("A command of a script failed")
@@ -199,6 +199,8 @@ class Bridge:
         """Return why a command may not run here, empty if it may. The order is that of the real server."""
         engine, caller, bits = self._engine, self.caller, command.bits
         assert caller is not None
+        if engine.stale and not bits & STALE:
+            return errors.SCRIPT_STALE
         if caller.gate & RESTRICTED:
             denial = engine.acl.refuse_in_script(caller, command, argv)
             if denial is not None:

@@ -35,6 +35,9 @@ CHUNK: Final = 4000
 ITEM_BYTES: Final = 64
 """What an item takes in Lua beside its own bytes: a string's header and a place in two tables."""
 
+_LONG_BYTES: Final = 4096
+"""Strings up to here take no time to speak of wherever they are copied or compared."""
+
 _LEAST: Final = -(1 << 63)
 _PLAIN: Final = 10**17
 
@@ -73,6 +76,10 @@ class Stream:
     def size(self) -> int:
         """Return how many bytes the items will take in Lua, at most. O(items)."""
         return sum(len(item) for item in self._items if type(item) is bytes) + ITEM_BYTES * len(self._items)
+
+    def long_bytes(self) -> int:
+        """Return how many bytes of the items are long strings. O(items)."""
+        return sum(len(item) for item in self._items if type(item) is bytes and len(item) > _LONG_BYTES)
 
 
 def scalar(reply: Reply, resp3: bool) -> Item | tuple[Item, int] | None:
@@ -215,7 +222,7 @@ def _coded(items: Iterator[Item], found: list[CommandError]) -> Reply:
         return code == b"t"
     value = next(items)
     if code == b",":
-        assert isinstance(value, int | float)
+        assert isinstance(value, int | float | bytes)
         return float(value)
     assert isinstance(value, bytes)
     if code == b"+":

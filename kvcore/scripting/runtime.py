@@ -38,8 +38,23 @@ Function = object
 
 KILLED: Final = "Script killed by user with SCRIPT KILL..."
 INTERVAL: Final = 2_000
-"""Instructions between two looks at the clock: some 10 us of plain Lua, which that makes a tenth slower. A loop over
-large strings takes as many milliseconds."""
+"""Instructions between two looks at the clock: some 10 us of plain Lua, which that makes a tenth slower."""
+
+_SHORT_INTERVAL: Final = 100
+"""The same while much memory is in use: long strings may come up between two looks and go unnoticed."""
+
+_SIZABLE: Final = 8 << 20
+"""How much is much: what a pass of the garbage collector gets through in a few milliseconds."""
+
+PACE: Final = 160 << 20
+"""How many bytes of long strings may be read between two looks, some 100 ms at the worst: a third of all instructions
+may read all of them."""
+
+PIECE: Final = 1 << 20
+"""Bytes that a function of Lua's libraries copies in one go."""
+
+_MATCH_STEPS: Final = 10_000_000
+"""What a pattern may take of the matcher in C, which cannot be stopped: some 40 ms."""
 
 _DEPTH: Final = 200
 """Levels of tables in a result: the encoders of replies recurse."""
@@ -62,8 +77,8 @@ _HOST_METHODS: Final = (
     "register",
 )
 
-_LOADER: Final = b"""local source, keep_callers = ...
-return loadstring(keep_callers(string.dump(loadstring(source, '=kvcore'))), '=kvcore')"""
+_LOADER: Final = b"""local source, name, rewrite = ...
+return loadstring(rewrite(string.dump(loadstring(source, name))), name)"""
 
 _DIRECT: Final = CHUNK
 """Words that cross in one call."""
@@ -97,8 +112,11 @@ class Failure:
 class Host(Protocol):
     """What a script can do to the world. No method may raise, and all arguments but bytes need a look."""
 
-    def execute(self, *arguments: Item) -> Item | tuple[Item, int]:
-        """Run a command; return a plain value, or a value and a tag of :mod:`kvcore.scripting.convert`."""
+    def execute(self, *arguments: Item) -> Item | tuple[Item, int] | tuple[Item, int, int]:
+        """Run a command; return a plain value, or a value and a tag of :mod:`kvcore.scripting.convert`.
+
+        A large reply has a third part: how many bytes of it are long strings.
+        """
         ...
 
     def pull(self) -> tuple[Item, ...]:
@@ -176,6 +194,10 @@ def _weakly(host: Host, name: str) -> Callable[..., object]:
     return call
 
 
+def _without_lines(code: bytes) -> bytes:
+    return keep_callers(code, strip=True)[0]
+
+
 def _refuse_attribute(_object: object, _name: object, _setting: bool) -> object:
     raise AttributeError("closed to scripts")
 
@@ -199,14 +221,20 @@ class Runtime:
         "errors",
     )
 
-    def __init__(self, host: Host, memory_limit: int, *, functions: bool = False) -> None:
-        """``memory_limit`` is in bytes; ``functions`` has `redis.register_function` in place of the debugger."""
+    def __init__(
+        self, host: Host, memory_limit: int, *, functions: bool = False, cpu_time: Callable[[], float] | None = None
+    ) -> None:
+        """``memory_limit`` is in bytes; ``functions`` has `redis.register_function` in place of the debugger.
+
+        ``cpu_time`` stands in for Lua's `os.clock`, seconds of processor time that tell how often the host is asked.
+        """
         self._lua, self._error = _new_lua(memory_limit)
         self._limit = memory_limit
         self._soft = memory_limit * _SCRIPTS_SHARE[0] // _SCRIPTS_SHARE[1]
         self.errors: list[CommandError] = []
         """The errors in the last reply that was no plain value: statistics count them."""
         install(cast("Interpreter", self._lua))
+        self._load_file("libraries/pieces.lua", b"=pieces", _without_lines)(_MATCH_STEPS, PIECE, memory_limit)
         version = [int(part) for part in REDIS_VERSION.split(".")]
         self._brief = brief = [False]
 
@@ -218,19 +246,27 @@ class Runtime:
         callables[b"keep_callers"] = rewrite
         settings = {
             b"interval": INTERVAL,
+            b"short_interval": _SHORT_INTERVAL,
+            b"sizable_kb": _SIZABLE // 1024,
+            b"pace_kb": PACE // 1024,
+            b"piece": PIECE,
             b"depth": _DEPTH,
             b"chunk": CHUNK,
             b"soft_kb": self._soft // 1024,
             b"killed": b"ERR " + KILLED.encode(),
             b"functions": functions,
+            b"cpu_time": cpu_time,
             b"version": REDIS_VERSION.encode(),
             b"version_number": version[0] << 16 | version[1] << 8 | version[2],
         }
-        source = files(__package__).joinpath("sandbox.lua").read_bytes()
         tables = (self._lua.table_from(callables), self._lua.table_from(settings))
-        sandbox = self._lua.execute(_LOADER, source, rewrite, name=b"=loader")
-        entries = sandbox(*tables)
+        entries = self._load_file("sandbox.lua", b"=kvcore", rewrite)(*tables)
         self._compile, self._run, self._stage, self._run_staged, self._call, self._load, self._more = entries
+
+    def _load_file(self, path: str, name: bytes, rewrite: Callable[[bytes], bytes]) -> Callable[..., Any]:
+        source = files(__package__).joinpath(path).read_bytes()
+        chunk: Callable[..., Any] = self._lua.execute(_LOADER, source, name, rewrite, name=b"=loader")
+        return chunk
 
     @property
     def memory_bytes(self) -> int:

@@ -22,23 +22,25 @@ local G = _G
 local assert, error, type, tostring, tonumber, select, unpack = assert, error, type, tostring, tonumber, select, unpack
 local rawnext, rawpcall, rawxpcall, rawset_, rawget_ = next, pcall, xpcall, rawset, rawget
 local rawpairs, rawsetmetatable, rawgetmetatable, rawloadstring = pairs, setmetatable, getmetatable, loadstring
-local gsub, find, byte, dump = string.gsub, string.find, string.byte, string.dump
-local concat, floor = table.concat, math.floor
-local getinfo, sethook, rawsetfenv = debug.getinfo, debug.sethook, setfenv
+local gsub, find, byte, sub, dump = string.gsub, string.find, string.byte, string.sub, string.dump
+local concat, floor, ceil = table.concat, math.floor, math.ceil
+local getinfo, gethook, sethook, rawsetfenv = debug.getinfo, debug.gethook, debug.sethook, setfenv
 local cocreate, coresume, costatus = coroutine.create, coroutine.resume, coroutine.status
 local rawinsert, rawforeach, rawforeachi = table.insert, table.foreach, table.foreachi
 local setfenv, rawload = setfenv, load
-local gcinfo, collectgarbage = gcinfo, collectgarbage
+local gcinfo, collectgarbage, newproxy = gcinfo, collectgarbage, newproxy
+local cpu_time = settings.cpu_time or os.clock
 local stringlib, tablelib, mathlib, colib = string, table, math, coroutine
 
-local INTERVAL = settings.interval
+local INTERVAL, SHORT_INTERVAL, SIZABLE_KB = settings.interval, settings.short_interval, settings.sizable_kb
+local PACE_KB, PIECE = settings.pace_kb, settings.piece
 local DEPTH = settings.depth
 local CHUNK = settings.chunk
 local READONLY = "Attempt to modify a readonly table"
 -- Chunks whose functions stand for functions in C.
 local OURS = {
   ["=kvcore"] = true, ["=bit"] = true, ["=cjson"] = true, ["=cmsgpack"] = true, ["=struct"] = true,
-  ["=support"] = true, ["=numbers"] = true,
+  ["=support"] = true, ["=numbers"] = true, ["=pieces"] = true,
 }
 local null = cjson and cjson.null
 
@@ -65,11 +67,6 @@ local SOFT_KB = settings.soft_kb
 local EXHAUSTED = {err = "ERR not enough memory"}
 local LOOKED_UP = {"debug", "traceback"} -- by lupa, at each call: a string that exists takes no memory
 
-local function reclaim()
-  collectgarbage("collect")
-  if gcinfo() > SOFT_KB then error(EXHAUSTED, 0) end
-end
-
 -- Errors
 
 local function alien(value)
@@ -80,13 +77,13 @@ local function fail(text)
   error({err = "ERR " .. text}, 0)
 end
 
--- Runs a library function that is going to fail, and makes its message that of a function called by our caller.
-local function fault(name, f, ...)
+-- Runs a library function that is going to fail, and makes its message that of our caller, which stands for it.
+local function fault(f, ...)
   local ok, message = rawpcall(f, ...)
   if ok then return message end
   if type(message) == "string" then
     if find(message, "^table index") or find(message, "^invalid key") then error(message, 0) end
-    message = gsub(message, "'%?'", "'" .. name .. "'")
+    message = gsub(message, "'%?'", "'" .. gsub(getinfo(2, "n").name or "?", "%%", "%%%%") .. "'")
   end
   error(message, 3)
 end
@@ -117,18 +114,144 @@ end
 
 local killed = false
 
--- Once killed, a script has an error at each of its lines, so that no pcall of its own saves it. Our lines are spared.
-local function hook()
-  if not killed and not checkpoint() then return end
-  killed = true
-  sethook(hook, "l")
-  if getinfo(2, "S").source ~= "=kvcore" then
-    error({err = settings.killed}, 0)
+-- Looking at the clock
+--
+-- The hook comes after so many instructions, and one instruction may copy or compare all there is in memory. So the
+-- more of it is long strings, the fewer instructions there are to a look. What grew by more than a few bytes for each
+-- instruction is taken for long strings. Some may come up between two looks: the collector, which allocating sets off,
+-- then finds a proxy that nobody holds and has the hook come with the next instruction. A small heap is collected in
+-- one go, so that it finds it at once; in a large one, where that would take long, looks are frequent anyway.
+--
+-- Most instructions of most scripts take no long strings, though. There are few enough between two looks to bear it if
+-- they do, and really few for a while after it has turned out that they did, each time for longer. That is told by the
+-- processor's time, which decides nothing else.
+
+local BYTES_KB = 64 / 1024 -- that an instruction takes, other than for long strings
+local AT_ONCE, GENTLE = 2000000, 4000 -- the collector's steps
+local TRUSTING, LEAST = 12, 20 -- how many times as many instructions there are otherwise, and how many at least
+local DISMISSED_KB = 4096
+local TELLING, SLICE, WARY, WARIEST = 0.005, 0.001, 0.005, 1 -- seconds
+
+local interval, quota = INTERVAL, INTERVAL -- instructions to the next look, and to one at the clock
+local bulk, seen = 0, gcinfo() -- what long strings may take; what everything took at the last look
+local sizable = false
+local wary, wariness = 0, WARY -- until when looks are close, and for how long it will be the next time
+local passed, unasked = 0, 0 -- instructions since the last look at a clock, and since that at the host's
+local close = false -- they have been since much came up
+local now, asked = 0, 0 -- the processor's time, and when the host's clock was looked at
+local last -- the time of the last look; nil if what has passed since says nothing about instructions
+local hook
+
+local alarm = newproxy(true)
+local armed = false
+
+rawgetmetatable(alarm).__gc = function()
+  armed = false
+  if not killed then sethook(hook, "", 1) end
+end
+
+collectgarbage("setstepmul", AT_ONCE)
+
+-- Sees what came up in memory since the last look; says whether that is much.
+local function observe()
+  local used = gcinfo()
+  local grown = used - seen - interval * BYTES_KB
+  seen = used
+  if grown > 0 then bulk = bulk + grown end
+  if bulk > used then bulk = used end
+  if sizable ~= (used > SIZABLE_KB) then
+    sizable = not sizable
+    collectgarbage("setstepmul", sizable and GENTLE or AT_ONCE)
+  end
+  return grown > 1024
+end
+
+-- Works out how many instructions there are from here on to a look at a clock.
+local function pace()
+  local least = wary > now and 1 or LEAST
+  quota = floor((wary > now and PACE_KB or TRUSTING * PACE_KB) / (bulk + 1))
+  if quota > INTERVAL then quota = INTERVAL elseif quota < least then quota = least end
+  interval = sizable and quota > SHORT_INTERVAL and SHORT_INTERVAL or quota
+end
+
+-- Finds out which long strings are in use, if they are most of what is to be gone through for that.
+local function dismiss()
+  if bulk < DISMISSED_KB or seen - bulk > SIZABLE_KB then return end
+  repeat until collectgarbage("step", 0)
+  observe()
+end
+
+-- Looks at the clock, if it is time. A script that is killed has an error at each of its lines from then on, so that no
+-- pcall of its own saves it.
+local function look()
+  if killed then return end
+  passed = passed + interval
+  local much = observe()
+  if not armed then
+    much = much or bulk > 1024 -- as much may have come up as has gone
+    newproxy(alarm)
+    armed = true
+  end
+  if much or passed >= quota then
+    unasked, passed = unasked + passed, 0
+    local due = true
+    if much or quota < INTERVAL then
+      now = cpu_time()
+      if last and now - last > TELLING then
+        wary, wariness = now + wariness, wariness < WARIEST and 2 * wariness or WARIEST
+      end
+      if much and wary < now + WARY then wary = now + WARY end
+      last, due = now, now - asked > SLICE or unasked >= INTERVAL
+    end
+    if due then
+      asked, unasked = now, 0
+      if checkpoint() then
+        killed = true
+        sethook(hook, "l")
+        return
+      end
+      last = cpu_time()
+    end
+    if much then
+      close = true
+    elseif close and wary <= now then
+      close = false
+      dismiss()
+    end
+    pace()
+  end
+  local _, _, count = gethook()
+  if count ~= interval then sethook(hook, "", interval) end
+end
+
+-- Our own lines are spared.
+function hook()
+  look()
+  if killed then
+    local _, mask = gethook()
+    if mask ~= "l" then sethook(hook, "l") end -- a coroutine's own
+    if getinfo(2, "S").source ~= "=kvcore" then error({err = settings.killed}, 0) end
   end
 end
 
-local function settle(ok, err, ...)
-  if ok then return true, err, ... end
+-- Collects garbage, a little at a time. What the cycle under way has marked already may be garbage by now, too.
+local function collect()
+  for _ = 1, 2 do
+    repeat
+      local over = collectgarbage("step", 0)
+      look()
+    until over or killed
+  end
+end
+
+local function reclaim()
+  collect()
+  if gcinfo() > SOFT_KB then error(EXHAUSTED, 0) end
+end
+
+local function settle(ok, ...)
+  if ok then return true, ... end
+  local err = ...
   if type(err) == "table" then
     local text = err.err
     if type(text) == "string" or type(text) == "number" then return false, text end
@@ -144,13 +267,13 @@ local function protected(...)
   return settle(rawpcall(...))
 end
 
-local function pass(ok, err, ...)
-  if not ok and alien(err) then error(err, 0) end
-  return ok, err, ...
+local function pass(ok, ...)
+  if not ok and alien((...)) then error((...), 0) end
+  return ok, ...
 end
 
 local function xprotected(...)
-  if select("#", ...) < 2 then fault("xpcall", rawxpcall, ...) end
+  if select("#", ...) < 2 then fault(rawxpcall, ...) end
   local f, h = ...
   return pass(rawxpcall(f, function(err)
     if alien(err) then return err end
@@ -161,7 +284,7 @@ end
 -- Functions of the base library that see through the read-only tables
 
 local base = {
-  assert = assert, collectgarbage = collectgarbage, error = error, gcinfo = gcinfo, ipairs = ipairs,
+  assert = assert, error = error, gcinfo = gcinfo, ipairs = ipairs,
   rawequal = rawequal, select = select, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
   _VERSION = _VERSION, pcall = protected, xpcall = xprotected, __redis__err__handler = handler,
 }
@@ -174,7 +297,7 @@ function base.next(...)
   local t, key = ...
   if frozen[t] then t = frozen[t] end
   if type(t) ~= "table" or (key ~= nil and rawget_(t, key) == nil) then
-    fault("next", rawnext, ...)
+    fault(rawnext, ...)
   end
   return rawnext(t, key)
 end
@@ -182,14 +305,14 @@ end
 function base.pairs(...)
   local t = ...
   if frozen[t] then return thawed_next, t, nil end
-  if type(t) ~= "table" then fault("pairs", rawpairs, ...) end
+  if type(t) ~= "table" then fault(rawpairs, ...) end
   return rawnext, t, nil
 end
 
 function base.rawget(...)
   local t, key = ...
   if frozen[t] then t = frozen[t] end
-  if type(t) ~= "table" or select("#", ...) < 2 then fault("rawget", rawget_, ...) end
+  if type(t) ~= "table" or select("#", ...) < 2 then fault(rawget_, ...) end
   return rawget_(t, key)
 end
 
@@ -197,7 +320,7 @@ function base.rawset(...)
   local t, key, value = ...
   if frozen[t] then error(READONLY, 0) end
   if type(t) ~= "table" or key == nil or key ~= key or select("#", ...) < 3 then
-    return (fault("rawset", rawset_, ...))
+    return (fault(rawset_, ...))
   end
   return (rawset_(t, key, value))
 end
@@ -206,7 +329,7 @@ function base.setmetatable(...)
   local t, meta = ...
   if frozen[t] then error(READONLY, 0) end
   if type(t) ~= "table" or type(meta) ~= "table" or rawgetmetatable(t) ~= nil then
-    return (fault("setmetatable", rawsetmetatable, ...))
+    return (fault(rawsetmetatable, ...))
   end
   return (rawsetmetatable(t, meta))
 end
@@ -215,10 +338,35 @@ local metas = {}
 
 function base.getmetatable(...)
   local value = ...
-  if select("#", ...) == 0 then fault("getmetatable", rawgetmetatable) end
+  if select("#", ...) == 0 then fault(rawgetmetatable) end
   if type(value) == "string" then return metas.string end
   if frozen[value] then return metas[value] end
   return (rawgetmetatable(value))
+end
+
+-- The collector keeps its pace, which all scripts depend on; what one sets is only remembered.
+local settable = {setpause = 200, setstepmul = 200}
+
+function base.collectgarbage(...)
+  local option, value = ...
+  local number = value == nil and 0 or tonumber(value)
+  if number and (option == nil or option == "collect") then
+    collect()
+    return 0
+  elseif number and (option == "stop" or option == "restart") then
+    return 0
+  elseif number and settable[option] then
+    local before = settable[option]
+    settable[option] = number < 0 and -floor(-number) or floor(number)
+    return before
+  elseif number and option == "step" then
+    local over = collectgarbage("step", 0)
+    look()
+    return over
+  elseif option ~= "count" or not number then
+    fault(collectgarbage, ...)
+  end
+  return collectgarbage("count")
 end
 
 -- Compiling
@@ -226,11 +374,21 @@ end
 -- The globals that code finds. The thread itself keeps the emptied table it came with: lupa looks there, unprotected.
 local world
 
+local function parse(source, name)
+  if #source <= PIECE then return rawloadstring(source, name) end
+  local at = 1 - PIECE
+  return rawload(function()
+    look()
+    at = at + PIECE
+    return not killed and sub(source, at, at + PIECE - 1) or nil
+  end, name)
+end
+
 local function compile(source, name)
   if byte(source, 1) == 27 then
     source = " " .. source -- compiled code is not read: behind a space it is text, and bad text
   end
-  local f, message = rawloadstring(source, name)
+  local f, message = parse(source, name)
   if not f then return nil, message end
   local code = dump(f)
   if gcinfo() + #code / 512 > SOFT_KB then reclaim() end
@@ -241,7 +399,7 @@ function base.loadstring(...)
   local source, name = ...
   local kind = type(source)
   if (kind ~= "string" and kind ~= "number") or (name ~= nil and type(name) ~= "string" and type(name) ~= "number") then
-    fault("loadstring", rawloadstring, ...)
+    fault(rawloadstring, ...)
   end
   source = tostring(source)
   return compile(source, name ~= nil and tostring(name) or source)
@@ -250,7 +408,7 @@ end
 function base.load(...)
   local reader, name = ...
   if type(reader) ~= "function" or (name ~= nil and type(name) ~= "string" and type(name) ~= "number") then
-    fault("load", rawload, ...)
+    fault(rawload, ...)
   end
   local parts = {}
   while true do
@@ -273,15 +431,27 @@ end
 
 local function create(...)
   local co = (...)
-  if type(co) ~= "function" then fault("create", cocreate, ...) end
-  if is_ours(co) then fault("create", cocreate, rawnext) end
+  if type(co) ~= "function" then fault(cocreate, ...) end
+  if is_ours(co) then fault(cocreate, rawnext) end
   co = cocreate(co)
-  if killed then sethook(co, hook, "l") else sethook(co, hook, "", INTERVAL) end
+  if killed then sethook(co, hook, "l") else sethook(co, hook, "", interval) end
   return co
 end
 
-local function resumed(ok, err, ...)
-  if ok then return err, ... end
+-- Each coroutine counts for itself: where few instructions are to pass, changing over is a look.
+local function back(...)
+  if interval < INTERVAL then look() end
+  return ...
+end
+
+local function resume(co, ...)
+  if interval < INTERVAL and not killed then sethook(co, hook, "", interval) end
+  return back(coresume(co, ...))
+end
+
+local function resumed(ok, ...)
+  if ok then return ... end
+  local err = ...
   if type(err) == "string" or type(err) == "number" then error(err, 3) end
   error(err, 0)
 end
@@ -292,17 +462,24 @@ coroutines.create = create
 
 function coroutines.resume(...)
   local co = ...
-  if type(co) ~= "thread" then fault("resume", coresume, ...) end
-  return pass(coresume(...))
+  if type(co) ~= "thread" then fault(coresume, ...) end
+  return pass(resume(...))
 end
 
 function coroutines.wrap(...)
-  if type((...)) ~= "function" then fault("wrap", colib.wrap, ...) end
-  if is_ours((...)) then fault("wrap", colib.wrap, rawnext) end
+  if type((...)) ~= "function" then fault(colib.wrap, ...) end
+  if is_ours((...)) then fault(colib.wrap, rawnext) end
   local co = create(...)
   return function(...)
-    return resumed(coresume(co, ...))
+    return resumed(resume(co, ...))
   end
+end
+
+function stringlib.dump(...)
+  local f = ...
+  if type(f) ~= "function" then fault(dump, ...) end
+  if is_ours(f) then fault(dump, rawnext) end
+  return (dump(f))
 end
 
 -- Tables
@@ -320,7 +497,7 @@ function tables.insert(...)
       return
     end
   end
-  fault("insert", rawinsert, ...)
+  fault(rawinsert, ...)
 end
 
 function tables.foreach(...)
@@ -332,7 +509,7 @@ function tables.foreach(...)
     end
     return
   end
-  if type(t) ~= "table" or type(f) ~= "function" then fault("foreach", rawforeach, ...) end
+  if type(t) ~= "table" or type(f) ~= "function" then fault(rawforeach, ...) end
   return (rawforeach(t, f))
 end
 
@@ -368,35 +545,45 @@ function maths.random(...)
   first, last = tonumber(first), tonumber(last)
   if not first or (count > 1 and not last) or count > 2 then
     draw()
-    fault("random", mathlib.random, ...)
+    fault(mathlib.random, ...)
   end
   local r = draw() % 2147483647 / 2147483647
   first = first < 0 and -floor(-first) or floor(first)
   if count == 1 then
-    if first < 1 then fault("random", mathlib.random, ...) end
+    if first < 1 then fault(mathlib.random, ...) end
     return floor(r * first) + 1
   end
   last = last < 0 and -floor(-last) or floor(last)
-  if first > last then fault("random", mathlib.random, ...) end
+  if first > last then fault(mathlib.random, ...) end
   return floor(r * (last - first + 1)) + first
 end
 
 function maths.randomseed(...)
   local number = tonumber((...))
-  if not number then fault("randomseed", mathlib.randomseed, ...) end
+  if not number then fault(mathlib.randomseed, ...) end
   seed(number < 0 and -floor(-number) or floor(number))
 end
 
 -- Replies of commands: what execute() returns beside plain values
 
 local items, position, count
+local large = false -- the reply is: what of it is long strings has been told
 
 local function refill(...)
   items, position, count = {...}, 0, select("#", ...)
 end
 
+-- Takes what came up since memory was `before` for no long strings.
+local function discount(before, ...)
+  seen = seen + gcinfo() - before
+  return ...
+end
+
 local function item()
-  if position == count then refill(pull()) end
+  if position == count then
+    if large then refill(discount(gcinfo(), pull())) else refill(pull()) end
+    last = nil
+  end
   position = position + 1
   return items[position]
 end
@@ -432,11 +619,16 @@ local function take()
   return {verbatim_string = {format = format, string = item()}}
 end
 
-local function build(value, tag)
+local function build(value, tag, long)
   if tag == 1 then return {ok = value} end
   if tag == 2 then return {err = value, ignore_error_stats_update = true} end
   if tag == 0 then error(EXHAUSTED, 0) end
-  if tag == 3 then return {pull()} end
+  large = long ~= nil
+  if large then bulk = bulk + long / 1024 end
+  if tag == 3 then
+    if large then return {discount(gcinfo(), pull())} end
+    return {pull()}
+  end
   if tag == 4 then
     position, count = 0, 0
     value = take()
@@ -453,18 +645,20 @@ local loading = false
 
 function redis.call(...)
   if gcinfo() > SOFT_KB then reclaim() end
-  local value, tag = execute(...)
+  local value, tag, long = execute(...)
+  last = nil
   if tag == nil then return value end
-  value = build(value, tag)
+  value = build(value, tag, long)
   if tag == 2 or tag == 5 then error(value, 0) end
   return value
 end
 
 function redis.pcall(...)
   if gcinfo() > SOFT_KB then reclaim() end
-  local value, tag = execute(...)
+  local value, tag, long = execute(...)
+  last = nil
   if tag == nil then return value end
-  return build(value, tag)
+  return build(value, tag, long)
 end
 
 function redis.error_reply(...)
@@ -662,7 +856,9 @@ local function emit(out, n, value, depth)
   field = rawget_(value, "ok")
   if type(field) == "string" then return mark(out, n, "+", field) end
   field = rawget_(value, "double")
-  if type(field) == "number" then return mark(out, n, ",", field) end
+  if type(field) == "number" then
+    return mark(out, n, ",", field == 0 and 1 / field < 0 and "-0" or field) -- as a number it comes without its sign
+  end
   field = rawget_(value, "map")
   if type(field) == "table" then
     n = mark(out, n, "%", 0)
@@ -782,13 +978,18 @@ metas.string = freeze({__index = globals.string})
 
 -- What the interpreter came with is gone.
 for name in rawpairs(G) do rawset_(G, name, nil) end
-sethook(hook, "", INTERVAL)
+look()
 
 -- Called before each run: a killed one leaves its hook behind.
 local function begin()
   resp3 = LOOKED_UP == nil -- false; and they stay
+  wariness = WARY
+  if bulk > DISMISSED_KB and not close then
+    close = true -- what earlier scripts had may be gone
+    wary = cpu_time() + WARY
+  end
   if killed then
-    sethook(hook, "", INTERVAL) -- first: until then each line, this one too, asks and is told again
+    sethook(hook, "", 1) -- first: until then each line, this one too, asks and is told again
     killed = false
   end
 end

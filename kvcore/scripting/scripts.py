@@ -240,7 +240,8 @@ class Scripts:
         """Return the flags of a command that runs a script, as the script's own flags make them."""
         flags = self._declared_flags(command, argv[1])
         if flags & COMPATIBLE:
-            return command.bits
+            is_known = command.name.startswith("eval_") or command.name == "eval" or self.get(argv[1]) is not None
+            return command.bits & ~STALE if is_known else command.bits
         bits = command.bits & ~(STALE | DENYOOM | WRITE | MAY_REPLICATE)
         if not flags & NO_WRITES:
             bits |= WRITE

@@ -10,11 +10,12 @@ from kvcore import errors
 from kvcore.call import Call
 from kvcore.clock import ManualClock
 from kvcore.command import NOSCRIPT
+from kvcore.effects import AOF, REPLICAS
 from kvcore.engine import Engine
 from kvcore.errors import CommandError
 from kvcore.replies import OK, Reply
 from kvcore.scripting.bridge import Bridge
-from kvcore.scripting.convert import UNCOUNTED
+from kvcore.scripting.convert import FLAT, UNCOUNTED
 from tests.engine_client import Client
 
 pytest.importorskip("lupa.lua51")
@@ -54,6 +55,31 @@ def test_set_repl_keeps_effects_back(client: Client, effects: list[list[bytes]])
     assert effects == [[b"set", b"loud", b"1"]]
     client("EVAL", "redis.call('set', 'next', 1)", 0)
     assert effects[-1] == [b"set", b"next", b"1"]
+
+
+def test_set_repl_chooses_who_hears_of_effects(client: Client, engine: Engine) -> None:
+    heard: dict[int, list[bytes]] = {AOF: [], REPLICAS: []}
+    for target, keys in heard.items():
+        engine.subscribe(lambda unit, keys=keys: keys.extend(argv[1] for _, argv in unit if argv[1:]), target)
+    body = """
+        redis.set_repl(redis.REPL_AOF) redis.call('set', 'log', 1)
+        redis.set_repl(redis.REPL_REPLICA) redis.call('set', 'replicas', 1)
+        redis.set_repl(redis.REPL_ALL) redis.call('set', 'both', 1)
+    """
+    client("EVAL", body, 0)
+    client("EVAL", "redis.call('set', 'next', 1)", 0)
+    assert heard == {AOF: [b"log", b"both", b"next"], REPLICAS: [b"replicas", b"both", b"next"]}
+
+
+def test_a_large_reply_says_how_much_of_it_is_long_strings(client: Client, engine: Engine) -> None:
+    client("RPUSH", "l", "x" * 300_000, "y" * 5_000, "z" * 100)
+    scripts = engine.scripts
+    scripts.runtime()
+    bridge = scripts.bridge
+    assert bridge is not None
+    bridge.begin(client.session, read_only=False, allow_oom=False)
+    assert bridge.execute(b"lrange", b"l", 0, -1) == (False, FLAT, 305_000)
+    assert bridge.execute(b"lrange", b"l", 1, -1) == (False, FLAT)
 
 
 def test_effects_in_a_transaction_belong_to_it(client: Client, engine: Engine) -> None:

@@ -17,6 +17,10 @@ def rewrite(code: bytes) -> bytes:
     return keep_callers(code)[0]
 
 
+def strip(code: bytes) -> bytes:
+    return keep_callers(code, strip=True)[0]
+
+
 PROGRAMS = [
     b"return 1",
     b"local function f(...) return ... end return f(1, 2, 3)",
@@ -34,8 +38,8 @@ PROGRAMS = [
 def test_results_stay_the_same(program: bytes) -> None:
     lua = lua51.LuaRuntime(encoding=None)
     before = lua.execute(LOADER, program)()
-    after = lua.execute(LOADER, program, rewrite)()
-    assert after == before
+    assert lua.execute(LOADER, program, rewrite)() == before
+    assert lua.execute(LOADER, program, strip)() == before
 
 
 def test_a_tail_call_keeps_its_caller() -> None:
@@ -44,6 +48,13 @@ def test_a_tail_call_keeps_its_caller() -> None:
     assert lua.execute(LOADER, program)()[b"what"] == b"tail"
     kept = lua.execute(LOADER, program, rewrite)()
     assert (kept[b"what"], kept[b"currentline"]) == (b"main", 1)
+
+
+def test_errors_of_stripped_code_have_no_position() -> None:
+    lua = lua51.LuaRuntime(encoding=None)
+    program = b"local function f() error('text', 2) end local function g() f() end return pcall(g)"
+    assert lua.execute(LOADER, program, rewrite)() == (False, b"test:1: text")
+    assert lua.execute(LOADER, program, strip)() == (False, b"text")
 
 
 def test_a_program_without_tail_calls_is_left_as_it_is() -> None:
@@ -80,6 +91,13 @@ def test_a_program_without_tail_calls_is_left_as_it_is() -> None:
         (b"return xpcall(redis.call, redis.call)", False),
         (b"return redis.call('get', (function() return 'k' end)())", False),
         (b"return KEYS['']", False),
+        (b"local s = KEYS[1] return " + b" .. ".join([b"s"] * 100), True),
+        (b"local s = KEYS[1] " + b"s = s .. s " * 30, True),
+        (b"local s = KEYS[1] " + b"s = s .. s " * 40, False),
+        (b"local n = 0 " + b"n = n + 1 " * 40, False),
+        (b"local n = 0 " + b"n = KEYS[1] < KEYS[2] " * 40, False),
+        (b"redis.call('keys', '*') " * 40, False),
+        (b"local n " + b"n = 1 " * 1100, False),
     ],
 )
 def test_brief_scripts_are_told(source: bytes, brief: bool) -> None:

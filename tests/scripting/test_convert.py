@@ -110,6 +110,14 @@ def test_a_long_reply_crosses_in_chunks() -> None:
     assert [len(part) for part in parts] == [CHUNK, CHUNK, 3, 0]
 
 
+def test_long_strings_are_told_from_the_rest() -> None:
+    assert Stream([b"x" * 5000, b"y" * 4096, 7, True, None, b"z" * 6000]).long_bytes() == 11_000
+
+
+def test_a_double_of_minus_zero_comes_as_text() -> None:
+    assert str(from_lua(iter([True, b",", b"-0"]), [])) == "-0.0"
+
+
 _SCALARS = st.one_of(st.binary(), st.integers(-(2**53), 2**53))
 
 

@@ -25,6 +25,7 @@ class FakeHost:
         self.items: list[tuple[Item, ...]] = []
         self.ends = False
         self.checkpoints = 0
+        self.checkpoints_at_log = 0
         self.logged: list[tuple[int, bytes]] = []
 
     def execute(self, *arguments: Item) -> Item | tuple[Item, int]:
@@ -41,6 +42,7 @@ class FakeHost:
 
     def log(self, level: int, message: bytes) -> None:
         self.logged.append((level, message))
+        self.checkpoints_at_log = self.checkpoints
 
     def set_protocol(self, version: int) -> None:
         self.protocol = version
@@ -358,6 +360,128 @@ def test_a_killed_script_ends(runtime: Runtime, host: FakeHost, body: str) -> No
 def test_the_clock_is_looked_at_in_coroutines(runtime: Runtime, host: FakeHost) -> None:
     run(runtime, "return coroutine.wrap(function() for i = 1, 1e6 do end return 1 end)()")
     assert host.checkpoints > 10
+
+
+class LateKill(FakeHost):
+    """A host that ends a script after so many looks."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def checkpoint(self) -> bool:
+        self.checkpoints += 1
+        return self.checkpoints > self.most
+
+
+class Ticking:
+    """Processor time: so much passes between two looks at it."""
+
+    def __init__(self, step: float) -> None:
+        self.now = 0.0
+        self.step = step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+STEP_BYTES = 2 * MB
+STRINGS = f"local n = {STEP_BYTES} local a, b, digits = string.rep('x', n), string.rep('y', n), string.rep('1', n) "
+STEPS = [
+    "local s = a .. b",
+    "local s = a < a",
+    "local s = digits + 1",
+    "local s = string.rep('x', #a)",
+    "local s = string.rep(a, 1)",
+    "local s = a:upper()",
+    "local s = a:reverse()",
+    "local s = a:sub(2)",
+    "local s = string.format('%s%s', a, b)",
+    "local s = string.format('%q', a)",
+    "local s = table.concat({a, b})",
+    "local s = a:find('y', 1, true)",
+    "local s = a:find('xy')",
+    "local s = a:gsub('y', '')",
+    "local s = cjson.encode(a)",
+    "local s = cmsgpack.pack(a)",
+    "local s = struct.pack('s', a)",
+    "local s = redis.sha1hex(a)",
+    "local s = redis.call('set', 'k', a)",
+    "local s = coroutine.wrap(function() return a .. b end)()",
+    "local ok, s = pcall(function() return a .. b end)",
+]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("late", ["", "for i = 1, 100000 do end "], ids=["early", "late"])
+def test_the_clock_is_looked_at_for_so_many_bytes(host: FakeHost, step: str, late: str) -> None:
+    """Each step of these loops goes through megabytes; a dozen of them, some 100 ms, are never without a look."""
+    runtime = Runtime(host, 256 * MB, cpu_time=Ticking(1.0))
+    run(runtime, f"{STRINGS} {late} redis.log(1, 'begins') for i = 1, 100 do {step} end")
+    assert host.checkpoints - host.checkpoints_at_log >= 8
+
+
+def test_most_long_strings_are_left_alone(host: FakeHost) -> None:
+    """Where the processor's time says that instructions are short, there are fewer looks, but not few."""
+    looks = []
+    for step in (1.0, 0.0011):
+        runtime = Runtime(host, 256 * MB, cpu_time=Ticking(step))
+        host.checkpoints = 0
+        run(runtime, STRINGS + "for i = 1, 200000 do local x = #a end")
+        looks.append(host.checkpoints)
+    assert looks[0] > 4 * looks[1] > 400
+
+
+def test_a_string_that_grows_between_two_looks_is_noticed(host: FakeHost) -> None:
+    """Doubling takes a few dozen instructions; the collector tells."""
+    runtime = Runtime(host, 256 * MB, cpu_time=Ticking(1.0))
+    run(runtime, "local s = 'x' for i = 1, 22 do s = s .. s end for i = 1, 50 do local t = s .. 'y' end")
+    assert host.checkpoints >= 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return string.find(('a'):rep(50000), ('.-'):rep(20) .. 'b')",
+        "return string.find(('a'):rep(5000), 'a-a-a-b')",
+        "return string.match(('a'):rep(50000), '(.-)(.-)%2b')",
+        "for w in string.gmatch(('a'):rep(50000), '.-.-.-b') do end",
+        "return string.gsub(('a'):rep(50000), 'a-a-b', '')",
+        "return string.find(('a'):rep(5000000), ('a'):rep(2500000) .. 'b', 1, true)",
+        "return string.find(('('):rep(300000), '%b()')",
+        "local t = {} for i = 1, 300000 do t[i] = i % 7 end while true do table.sort(t) end",
+        "local t = {} for i = 1, 300000 do t[i] = i end while true do table.insert(t, 1, 0) table.remove(t, 1) end",
+        "local t = {} for i = 1, 300000 do t[i] = i end while true do table.foreach(t, type) end",
+        "local t = {} for i = 1, 300000 do t[i] = {} end while true do collectgarbage() end",
+    ],
+)
+def test_no_call_is_out_of_reach_of_a_kill(body: str) -> None:
+    """These would run for minutes, and in C; the kill comes when they are well under way."""
+    host = LateKill(3000)
+    runtime = Runtime(host, 256 * MB)
+    assert "Script killed by user with SCRIPT KILL" in fails(runtime, body)
+
+
+def test_compiling_is_not_out_of_reach_either() -> None:
+    """The clock is looked at between pieces of a long source."""
+    source = "local source = string.rep('x=1 ', 2 ^ 20) "
+    host = LateKill(10**9)
+    run(Runtime(host, 256 * MB, cpu_time=Ticking(1.0)), source)
+    before = host.checkpoints
+    run(Runtime(host, 256 * MB, cpu_time=Ticking(1.0)), source + "return type(loadstring(source))")
+    assert host.checkpoints >= 2 * before + 4
+
+
+def test_scripts_leave_the_collector_alone(runtime: Runtime) -> None:
+    body = """
+        collectgarbage('stop')
+        local before = {collectgarbage('setpause', 100000), collectgarbage('setstepmul', 1)}
+        return {before[1], before[2], collectgarbage('setpause', 200), collectgarbage('setstepmul', 200)}
+    """
+    assert run(runtime, body) == [200, 200, 100000, 1]
+    assert run(runtime, "for i = 1, 200 do local s = string.rep('x', 2 ^ 20 + i) end return 'alive'") == b"alive"
+    assert runtime.memory_bytes < 32 * MB
 
 
 def test_deep_results_end_with_an_error(runtime: Runtime) -> None:

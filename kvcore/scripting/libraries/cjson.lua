@@ -4,7 +4,7 @@
 -- `inf` and `nan`, raw control characters inside strings. Iteration is raw: no metamethod of a script runs in here.
 
 local support = ...
-local fail, rethrow = support.fail, support.rethrow
+local fail, rethrow, scan = support.fail, support.rethrow, support.scan
 local check_string, check_int32 = support.check_string, support.check_int32
 local next, pcall, rawget, select, tonumber, type = next, pcall, rawget, select, tonumber, type
 local byte, char, find, format = string.byte, string.char, string.find, string.format
@@ -39,7 +39,13 @@ escapes['\127'] = '\\u007f'
 escapes['\b'], escapes['\t'], escapes['\n'], escapes['\f'], escapes['\r'] = '\\b', '\\t', '\\n', '\\f', '\\r'
 
 local function quote(text)
-  if find(text, '[%c"\\/]') then
+  if #text > support.PIECE then
+    local parts = {}
+    for at = 1, #text, support.PIECE do
+      parts[#parts + 1] = gsub(sub(text, at, at + support.PIECE - 1), '[%c"\\/]', escapes)
+    end
+    text = concat(parts)
+  elseif find(text, '[%c"\\/]') then
     text = gsub(text, '[%c"\\/]', escapes)
   end
   return '"' .. text .. '"'
@@ -179,7 +185,7 @@ end
 -- Read the string whose opening quote is at `at`. Return it and the position behind; or nil, the error and where.
 local function read_string(text, at)
   at = at + 1
-  local stop = find(text, '["\\%z]', at)
+  local stop = scan(text, '["\\%z]', at)
   if stop and byte(text, stop) == 34 then
     return sub(text, at, stop - 1), stop + 1
   end
@@ -207,7 +213,7 @@ local function read_string(text, at)
     end
     count = count + 1
     parts[count] = piece
-    stop = find(text, '["\\%z]', at)
+    stop = scan(text, '["\\%z]', at)
   end
   return nil, 'unexpected end of string', #text + 1
 end
@@ -261,7 +267,7 @@ local function read_number(text, at)
 end
 
 local function skip_space(text, at)
-  return find(text, '[^ \t\n\r]', at) or #text + 1
+  return scan(text, '[^ \t\n\r]', at) or #text + 1
 end
 
 local token_names = {

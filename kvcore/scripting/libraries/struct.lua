@@ -264,7 +264,7 @@ local function unpack_values(present, layout, data, first)
       count = count + 1
       results[count] = sub(data, position + 1, position + size)
     elseif option == 's' then
-      local stop = find(data, '%z', position + 1)
+      local stop = find(data, '\0', position + 1, true)
       if not stop then
         fail('unfinished string in data')
       end

@@ -7,7 +7,7 @@
 
 local error, pcall, select, tonumber, tostring, type = error, pcall, select, tonumber, tostring, type
 local floor, ceil = math.floor, math.ceil
-local format = string.format
+local format, find, sub = string.format, string.find, string.sub
 local getinfo = debug.getinfo
 
 local support = {}
@@ -57,6 +57,25 @@ local function kind(value, present)
   return present and type(value) or 'no value'
 end
 support.kind = kind
+
+-- The bytes that a function in C is to go through at a time: it cannot be stopped.
+support.PIECE = 262144
+
+-- The first place from `at` on of a character that matches `set`, nil without one.
+function support.scan(text, set, at)
+  local window = 64
+  while #text - at >= support.PIECE do
+    local found = find(sub(text, at, at + window - 1), set)
+    if found then
+      return at + found - 1
+    end
+    at = at + window
+    if window < support.PIECE then
+      window = 4 * window
+    end
+  end
+  return (find(text, set, at))
+end
 
 -- Inside bodies: return the argument as the wanted type or fail as the auxiliary library would.
 
