@@ -5,6 +5,10 @@ What lives here: the life of the log, rewriting it, and what INFO tells. What mu
 (:mod:`kvcore.storage.snapshots`), which this stands in front of as ``engine.persistence``. The rule: a new base is
 named by the manifest only when it is on disk, so that at any moment the manifest's files together are the whole data
 set.
+
+After a failed sync they may not be (:mod:`kvcore.storage.aof_writer`). Then the log begins anew as if it had just been
+switched on: a base out of memory, and an increment that the manifest names together with it. Until both are there
+nothing is acknowledged and no command that writes is accepted; a crash finds the old files as the failure left them.
 """
 
 from __future__ import annotations
@@ -17,15 +21,17 @@ from collections.abc import Callable
 from typing import Final
 
 from kvcore import errors
+from kvcore.background import LOG
 from kvcore.config import Config
-from kvcore.dispatch import NESTED
+from kvcore.effects import AOF
 from kvcore.engine import Engine
 from kvcore.errors import CommandError, KvcoreError
+from kvcore.gates import NESTED
 from kvcore.loading import Loader
 from kvcore.rdb.file_writer import Checksum, FileWriter
 from kvcore.session import Session
 from kvcore.snapshot import Format
-from kvcore.storage.aof_files import AofFiles, Progress
+from kvcore.storage.aof_files import TEMPORARY, AofFiles, Progress
 from kvcore.storage.aof_format import TextFormat
 from kvcore.storage.aof_manifest import AofFile, Manifest
 from kvcore.storage.aof_writer import NEVER, AofWriter
@@ -43,6 +49,12 @@ _FAILURES_MAX: Final = 3
 
 _DELAY_MAX_MINUTES: Final = 60
 
+_HEALING_DELAY_MAX_S: Final = 30
+"""The longest pause between two attempts to write the log anew after a sync of it failed."""
+
+_RETRY_MS: Final = 5000
+"""How long after a log could not be begun for a data set that came from elsewhere it is tried again."""
+
 _WAITING_MS: Final = 5
 """How often to look whether the disk has what clients wait for."""
 
@@ -51,6 +63,7 @@ class AppendOnlyFile:
     """The log of one engine. Takes the place of ``engine.persistence``, in front of the snapshots' driver."""
 
     __slots__ = (
+        "_asked",
         "_base_size",
         "_begun_ms",
         "_coming",
@@ -60,7 +73,7 @@ class AppendOnlyFile:
         "_files",
         "_last_ok",
         "_last_time_s",
-        "_marks",
+        "_lost",
         "_next_try_ms",
         "_older_size",
         "_port",
@@ -68,7 +81,9 @@ class AppendOnlyFile:
         "_rewrites",
         "_scheduled",
         "_threaded",
+        "_units_before",
         "_unsubscribe",
+        "claim",
         "snapshots",
         "writer",
     )
@@ -90,6 +105,8 @@ class AppendOnlyFile:
         self._threaded = threaded
         self.writer: AofWriter | None = None
         """None while the log is off."""
+        self.claim: Callable[[], None] = _nothing
+        """Takes the directory for this process before anything is written there; raises LockedError."""
         self._unsubscribe: Callable[[], None] | None = None
         self._coming: Manifest | None = None  # what the manifest will be, but for its base, once the log is whole
         self._base_size = 0  # bytes of the base and what was appended to it up to the last rewrite or load
@@ -101,8 +118,10 @@ class AppendOnlyFile:
         self._failures = 0
         self._rewrites = 0
         self._next_try_ms = 0
-        self._marks: dict[int, int] = {}  # how much was taken when a session began to wait for it
+        self._units_before = 0  # units that the engine had ended when the writer took its first
+        self._asked = False  # somebody heard that what it wrote is not synced yet, and may wait for that
         self._refusal = ""
+        self._lost = False  # there is no log, although there should be one
         engine.persistence = self
         engine.acknowledgements.on_disk = self.is_synced
         for name in ("appendfsync", "aof-timestamp-enabled"):
@@ -112,6 +131,7 @@ class AppendOnlyFile:
 
     def load(self, progress: Progress | None = None) -> bool:
         """Load the log into the engine, which nobody uses yet; False if there is none. Raises LoadError."""
+        self._files.settle()
         try:
             if not self._files.read_manifest():
                 return False
@@ -122,6 +142,7 @@ class AppendOnlyFile:
 
     def read(self) -> bool:
         """Load the log and leave its files as they are; False if there is none. Raises LoadError."""
+        self._files.settle()
         try:
             if not self._files.read_manifest(upgrade=False):
                 return False
@@ -139,10 +160,11 @@ class AppendOnlyFile:
             self._port.make_directory(files.directory)
             self._write_base(base)
             files.write_manifest(files.manifest.with_base(base, keep=0))
-        if not files.manifest.increments:
-            self._create_increment()
+        if files.manifest.increments:
+            file = self._port.append(files.path(files.manifest.increments[-1].name))
+        else:
+            file = self._create_increment()
         last = files.manifest.increments[-1]
-        file = self._port.append(files.path(last.name))
         size = file.size()
         files.remove_history()
         self._older_size = sum(map(self._size_of, files.manifest.files[:-1]))
@@ -150,19 +172,22 @@ class AppendOnlyFile:
         self._begin_writing(file, size)
         logger.info("Opening AOF incr file %s on server start", last.name)
 
+    def remove_leftovers(self) -> None:
+        """Delete temporary files in the log's directory, which this process has to itself. Raises OSError."""
+        self._files.remove_leftovers()
+
     def stop(self) -> bool:
         """Write and sync what is left, and close; False if that failed."""
         writer, self.writer = self.writer, None
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
-        if self._begun_ms >= 0:
-            self.snapshots.background.cancel()
-            self._begun_ms = -1
+        self._cancel_rewrite()
         coming, self._coming = self._coming, None
         self._scheduled = False
-        self._marks.clear()
+        self._older_size = 0
         if writer is None:
+            self._note_lost("")
             return True
         self._engine.acknowledgements.advance()  # who waits for this log waits in vain
         self._engine.set_disk_error("aof", "")
@@ -173,6 +198,11 @@ class AppendOnlyFile:
                 self._port.remove(self._files.path(coming.increments[-1].name))
         return whole
 
+    def _cancel_rewrite(self) -> None:
+        if self._begun_ms >= 0:
+            self.snapshots.background.cancel()
+            self._begun_ms = -1
+
     def abandon(self) -> None:
         """Log nothing any more, and leave the files to the process that this one was forked from."""
         self.writer = None
@@ -181,7 +211,7 @@ class AppendOnlyFile:
             self._unsubscribe = None
 
     def switch_on(self) -> None:
-        """Begin a log while serving (CONFIG SET appendonly yes). Raises OSError and AofError.
+        """Begin a log while serving (CONFIG SET appendonly yes). Raises OSError, AofError and LockedError.
 
         Changes are logged from now on, and a base is written in the background; the manifest names both once it is
         there, and what may be left of an earlier log is history then.
@@ -189,14 +219,35 @@ class AppendOnlyFile:
         if self.writer is not None:
             return
         files = self._files
+        self._cancel_rewrite()  # its base lacks what was written since it began, which no log has
+        self.claim()
+        files.settle()
         files.read_manifest()
         self._port.make_directory(files.directory)
         self._begin_writing(self._create_coming(files.manifest), 0)
-        if self.snapshots.background.busy:
+        if self.snapshots.background.busy or self._engine.gate & NESTED:
             self._scheduled = True
         elif not self._begin_rewrite():
             self.stop()
             raise OSError(errno.EIO, "the base cannot be written")
+
+    def replaced(self) -> None:
+        """Begin the log anew; until the new base is there a crash finds the old data set, and nothing of the new."""
+        if self.writer is None and not self._lost:
+            return
+        if not self.stop():
+            logger.warning("Can't sync the AOF file of the former data set")
+        try:
+            self.switch_on()
+        except (OSError, KvcoreError) as error:
+            logger.warning("Can't begin an append-only file: %s", error)
+            self._note_lost(str(error))
+            self._next_try_ms = self._engine.now_ms() + _RETRY_MS
+
+    def _note_lost(self, reason: str) -> None:
+        """Refuse writes while there is no log that should be there; ``reason`` says why, empty if all is well."""
+        self._lost = bool(reason)
+        self._engine.set_disk_error("aof", errors.cannot_append(reason) if reason else "")
 
     def _create_coming(self, manifest: Manifest) -> File:
         """Create the increment that the log is to begin with once its base is there."""
@@ -208,27 +259,45 @@ class AppendOnlyFile:
         self._coming = coming
         return file
 
-    def _restart_coming(self, writer: AofWriter, coming: Manifest) -> None:
-        """Begin that increment anew, in another file: what the last one has is in the data set that is written now."""
+    def _begin_anew(self, writer: AofWriter) -> None:
+        """Go on in an increment that the manifest is to name together with the base that is begun now."""
+        coming = self._coming
+        if coming is None:
+            logger.warning("A sync of the AOF file failed: rewriting it, since what it was to save may be lost")
+            size = writer.size
+            self._close_former(writer, writer.switch(self._create_coming(self._files.manifest), covered=True))
+            self._older_size += size
+            return
+        # The increment of the last attempt: what it has is in the data set that is written now.
         last = coming.increments[-1]
-        former = writer.switch(self._create_coming(coming._replace(increments=coming.increments[:-1])))
+        previous = coming._replace(increments=coming.increments[:-1])
+        former = writer.switch(self._create_coming(previous), covered=True)
         former.close()
         writer.former_synced(former)
         self._port.remove(self._files.path(last.name))
 
-    def _create_increment(self) -> None:
+    def _create_increment(self) -> File:
+        """Create the next increment, and have the manifest name it."""
         files = self._files
         manifest = files.manifest.with_increment(files.prefix)
         self._port.make_directory(files.directory)
-        self._port.create(files.path(manifest.increments[-1].name)).close()
-        files.write_manifest(manifest)
+        path = files.path(manifest.increments[-1].name)
+        self._port.create(path).close()
+        file = self._port.append(path)
+        try:
+            files.write_manifest(manifest)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def _begin_writing(self, file: File, size: int) -> None:
         engine = self._engine
         policy = self._config.string("appendfsync")
         self.writer = writer = AofWriter(file, size, policy, self._now_s, threaded=self._threaded)
         writer.stamped = self._config.flag("aof-timestamp-enabled")
-        self._unsubscribe = engine.subscribe(writer.take)
+        self._units_before = engine.effects.units
+        self._unsubscribe = engine.subscribe(writer.take, AOF)
 
     def _now_s(self) -> int:
         return self._engine.clock.now_us() // 1_000_000
@@ -262,26 +331,33 @@ class AppendOnlyFile:
         """Go on in a new increment and begin to write the data set as it is now; False if the disk refuses."""
         files = self._files
         engine = self._engine
+        writer = self.writer
         self._scheduled = False
         try:
-            if self._coming is not None and self.writer is not None:
-                self._restart_coming(self.writer, self._coming)
-            elif self.writer is not None:
-                self._create_increment()
-                name = files.manifest.increments[-1].name
-                self._close_former(self.writer, self.writer.switch(self._port.append(files.path(name))))
-            else:
+            if writer is None:
+                self.claim()
+                files.settle()
+                files.read_manifest()  # another log may be there, whose files keep their names
                 self._port.make_directory(files.directory)
+            elif self._coming is not None or writer.doubt is not None:
+                self._begin_anew(writer)
+            elif not writer.flush():
+                # What it takes no more would come twice: after the base that has it, too.
+                raise writer.failure or OSError(errno.EIO, "the AOF file cannot be written")
+            else:
+                size = writer.size
+                self._close_former(writer, writer.switch(self._create_increment()))
+                self._older_size += size
             base = files.manifest.next_base(files.prefix, rdb=self._config.flag("aof-use-rdb-preamble"))
             output = self._output(base, self._threaded, self._rewritten(base))
-        except OSError as error:
+        except (OSError, KvcoreError) as error:
             logger.warning("Can't begin to rewrite the append only file: %s", error)
             self._count_failure()
             return False
         self._begun_ms = engine.now_ms()
         self._rewrites += 1
         form = self._format(base)
-        self.snapshots.background.start(form, self._head(form), output, self._rewrite_ended)
+        self.snapshots.background.start(form, self._head(form), output, self._rewrite_ended, LOG)
         logger.info("Background append only file rewriting started by pid %d", engine.process.pid)
         engine.on_deadline(self._begun_ms)
         return True
@@ -294,6 +370,7 @@ class AppendOnlyFile:
     def _head(self, form: Format) -> bytes:
         account = self.snapshots.account()
         account.is_aof_base = True
+        account.replication = ()  # the commands behind it would go on beyond that
         return form.begin(account) if isinstance(form, FileWriter | TextFormat) else b""
 
     def _output(self, base: AofFile, threaded: bool, then: Callable[[], None] | None) -> SnapshotFile:
@@ -302,19 +379,22 @@ class AppendOnlyFile:
         return SnapshotFile(
             self._port,
             files.path(base.name),
-            files.path(f"temp-rewriteaof-bg-{self._engine.process.pid}.aof"),
+            self._temporary(),
             checksum=Checksum(self._config.flag("rdbchecksum")) if is_rdb else None,
             incremental_sync=self._config.flag("aof-rewrite-incremental-fsync"),
             threaded=threaded,
             on_complete=then,
         )
 
+    def _temporary(self) -> str:
+        return self._files.path(f"{TEMPORARY}{self._engine.process.pid}.aof")
+
     def _write_base(self, base: AofFile) -> None:
         """Write a base while everybody waits. O(keys)."""
         form = self._format(base)
         background = self.snapshots.background
         background.finish()
-        background.start(form, self._head(form), self._output(base, False, None), _ignore)
+        background.start(form, self._head(form), self._output(base, False, None), _ignore, LOG)
         error = background.finish()
         if error is not None:
             raise error
@@ -322,7 +402,7 @@ class AppendOnlyFile:
     def _rewritten(self, base: AofFile) -> Callable[[], None]:
         """Return what puts the new base in the place of all that came before. It runs where the base is written."""
         files = self._files
-        temporary = files.path(f"temp-rewriteaof-bg-{self._engine.process.pid}.aof")
+        temporary = self._temporary()
         keep = 0 if self.writer is None else 1
 
         def replace() -> None:
@@ -330,6 +410,10 @@ class AppendOnlyFile:
             self._port.sync_directory(files.directory)
             manifest = files.manifest if self._coming is None else self._coming
             files.write_manifest(manifest.with_base(base, keep))
+            try:
+                files.remove_history()
+            except OSError as problem:
+                logger.warning("Can't delete a former AOF file: %s", problem)
 
         return replace
 
@@ -349,12 +433,11 @@ class AppendOnlyFile:
         if self.writer is not None:
             self.writer.rewritten()
         logger.info("Background AOF rewrite finished successfully")
-        files = self._files
+        former = self._files.manifest.files[: -1 if self.writer is not None else None]
         try:
-            files.remove_history()
+            self._older_size = sum(map(self._size_of, former))
         except OSError as problem:
-            logger.warning("Can't delete a former AOF file: %s", problem)
-        self._older_size = sum(map(self._size_of, files.manifest.files[: -1 if self.writer is not None else None]))
+            logger.warning("Can't look how large an AOF file is: %s", problem)
         self._base_size = self.current_size
 
     def _close_former(self, writer: AofWriter, former: File) -> None:
@@ -366,7 +449,7 @@ class AppendOnlyFile:
                 writer.former_synced(former)
             except OSError as error:
                 logger.warning("Can't sync a former AOF file: %s", error)
-                writer.former_failed()
+                writer.former_failed(former, error)
             former.close()
 
         if self._threaded:
@@ -377,7 +460,10 @@ class AppendOnlyFile:
     def _count_failure(self) -> None:
         self._last_ok = False
         self._failures += 1
-        if self._failures >= _FAILURES_MAX:
+        if self.writer is not None and self.writer.doubt is not None:
+            # Nobody may write until it succeeds.
+            self._next_try_ms = self._engine.now_ms() + min(2 ** (self._failures - 1), _HEALING_DELAY_MAX_S) * 1000
+        elif self._failures >= _FAILURES_MAX:
             minutes = min(2 ** (self._failures - _FAILURES_MAX), _DELAY_MAX_MINUTES)
             self._next_try_ms = self._engine.now_ms() + minutes * 60_000
 
@@ -394,16 +480,16 @@ class AppendOnlyFile:
     def tick(self, now_ms: int) -> int:
         """Work on what runs, begin what is due; return in how many milliseconds to call again, -1 if it is not soon."""
         delay = self.snapshots.tick(now_ms)
+        if self._lost and now_ms >= self._next_try_ms:
+            self.replaced()
         if self.writer is not None:
             self._follow_writer(self.writer)
-            if self._marks:
+            if self._asked:
+                self._asked = False
                 self._engine.acknowledgements.advance()
-                sessions = self._engine.sessions
-                waiting = [each for each in self._marks if each in sessions and sessions[each].blocked is not None]
-                self._marks = {each: self._marks[each] for each in waiting}
-                if waiting:
+                if self._asked:  # again, by somebody who goes on waiting
                     delay = min(delay, _WAITING_MS) if delay >= 0 else _WAITING_MS
-        wanted = self._scheduled and (self._coming is None or now_ms >= self._next_try_ms)
+        wanted = self._scheduled and (self._is_whole() or now_ms >= self._next_try_ms)
         if not self.snapshots.background.busy and (wanted or self._has_grown(now_ms)):
             self._begin_rewrite()
             return 0
@@ -420,17 +506,15 @@ class AppendOnlyFile:
                 logger.warning("Error writing to the AOF file: %s", reason)
             else:
                 logger.warning("AOF write error looks solved. The server can write again.")
-        if writer.doubtful and failure is None:
-            logger.warning("A sync of the AOF file had failed: rewriting it, since what it was to save may be lost")
-            writer.doubtful = False
-            self._scheduled = True
-        relaxed = self.snapshots.background.busy and self._config.flag("no-appendfsync-on-rewrite")
+        if writer.doubt is not None and self._begun_ms < 0:
+            self._scheduled = True  # a rewrite that runs may heal it, too
+        relaxed = failure is None and self.snapshots.background.busy and self._config.flag("no-appendfsync-on-rewrite")
         writer.follow(NEVER if relaxed else self._config.string("appendfsync"))
 
     def _has_grown(self, now_ms: int) -> bool:
         percentage = self._config.integer("auto-aof-rewrite-percentage")
         size = self.current_size
-        if self.writer is None or self._coming is not None or not percentage:
+        if self.writer is None or self.writer.failure is not None or self._coming is not None or not percentage:
             return False
         if size <= self._config.integer("auto-aof-rewrite-min-size"):
             return False
@@ -447,27 +531,33 @@ class AppendOnlyFile:
         """Bytes of the base and all increments."""
         return self._older_size + (0 if self.writer is None else self.writer.size)
 
+    def _is_whole(self) -> bool:
+        """Whether the files that the manifest names hold, or will once they are synced, all of the data set."""
+        return self._coming is None and (self.writer is None or self.writer.doubt is None)
+
     def is_synced(self, session: Session) -> bool:
         """Say whether what ``session`` wrote is on the disk (WAITAOF). Called under the engine lock."""
         writer = self.writer
         if writer is None:
             return False
-        if session.blocked is None:
-            self._marks[session.id] = writer.taken
-        if self._coming is None and writer.synced >= self._marks.get(session.id, writer.taken):
+        if self._is_whole() and writer.synced >= session.last_write - self._units_before:
             return True
+        self._asked = True
         self._engine.on_deadline(self._engine.now_ms() + _WAITING_MS)
         return False
 
     def reload_log(self) -> None:
         """Load the log in place of the data set (DEBUG LOADAOF); raise CommandError. O(bytes)."""
         engine = self._engine
-        if self.writer is not None:
-            self.writer.sync()
+        if self.writer is not None and not (self.writer.sync() and self._is_whole()):
+            logger.warning("The AOF files do not hold the data set at present")
+            raise CommandError(errors.LOAD_AOF_FAILED)
         scratch = Engine(_like(engine.config), clock=engine.clock)
         scratch.limits = engine.limits
-        files = AofFiles(engine.config, self._port)
+        files = self._files
         try:
+            if self.writer is None:
+                files.settle()
             files.read_manifest()
             files.load(scratch)
         except (KvcoreError, OSError) as error:
@@ -511,10 +601,21 @@ class AppendOnlyFile:
         """Sync the log and save if that is asked for; False if either fails."""
         if self.writer is not None:
             logger.info("Calling fsync() on the AOF file.")
-            if not self.writer.sync() and save is not False:
+            if not self.writer.sync() and save is not False and not self._heal():
                 logger.warning("Can't sync the AOF file, can't exit.")
                 return False
         return self.snapshots.prepare_shutdown(save)
+
+    def _heal(self) -> bool:
+        """Write the log anew while everybody waits, if a sync had failed; say whether all is well now. O(keys)."""
+        writer = self.writer
+        if writer is None or writer.doubt is None:
+            return False
+        self.snapshots.background.finish()
+        if self._is_whole() or not self._begin_rewrite():
+            return writer.sync()
+        self.snapshots.background.finish()
+        return writer.sync()
 
     def fields(self) -> dict[str, str | int]:
         """Return the fields of INFO persistence that differ from those of a server which keeps nothing."""
@@ -536,9 +637,9 @@ class AppendOnlyFile:
             found |= {
                 "aof_current_size": self.current_size,
                 "aof_base_size": self._base_size,
-                "aof_pending_rewrite": 0,
+                "aof_pending_rewrite": int(self._scheduled),
                 "aof_buffer_length": writer.buffered,
-                "aof_pending_bio_fsync": 0,
+                "aof_pending_bio_fsync": int(writer.syncing),
                 "aof_delayed_fsync": writer.delayed_syncs,
             }
         return found
@@ -549,6 +650,10 @@ def _like(config: Config) -> Config:
     result = Config()
     result.assign("databases", config.get("databases"))
     return result
+
+
+def _nothing() -> None:
+    """Stand in where nobody else could have the directory."""
 
 
 def _ignore(_error: BaseException | None) -> None:

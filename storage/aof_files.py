@@ -30,6 +30,9 @@ logger = logging.getLogger("kvcore.storage")
 _READ_BYTES: Final = 1 << 20
 _RDB_MARK: Final = b"REDIS"
 
+TEMPORARY: Final = "temp-rewriteaof-bg-"
+"""What the name of a base begins with, before the number of its process, until it is complete."""
+
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many were loaded."""
 
@@ -37,11 +40,12 @@ Progress = Callable[[int, int], None]
 class AofFiles:
     """The directory of one append-only file."""
 
-    __slots__ = ("_config", "_files", "manifest")
+    __slots__ = ("_config", "_directory", "_files", "manifest")
 
     def __init__(self, config: Config, files: Files) -> None:
         self._config = config
         self._files = files
+        self._directory = ""
         self.manifest = Manifest()
         """As it is on disk."""
 
@@ -52,8 +56,13 @@ class AofFiles:
 
     @property
     def directory(self) -> str:
-        """Where the files are."""
-        return os.path.join(self._config.string("dir"), self._config.string("appenddirname"))
+        """Where the files are: what :meth:`settle` found, whatever `dir` says since."""
+        return self._directory or os.path.join(self._config.string("dir"), self._config.string("appenddirname"))
+
+    def settle(self) -> None:
+        """Go by `dir` as it is now: nothing is open or being written."""
+        self._directory = ""
+        self._directory = self.directory
 
     def path(self, name: str) -> str:
         """Return the path of a file in the directory."""
@@ -88,6 +97,16 @@ class AofFiles:
         self._files.rename(temporary, self.path(f"{self.prefix}.manifest"))
         self._files.sync_directory(self.directory)
         self.manifest = manifest
+
+    def remove_leftovers(self) -> None:
+        """Delete what attempts left that a kill ended. Whoever calls has the directory to itself. Raises OSError."""
+        directory = self.directory
+        if not self._files.exists(directory):
+            return
+        for name in self._files.list(directory):
+            if (name.startswith(TEMPORARY) and name.endswith(".aof")) or name == f"temp-{self.prefix}.manifest":
+                logger.info("Removing %s, which an earlier process left", name)
+                self._files.remove(self.path(name))
 
     def remove_history(self) -> None:
         """Delete the files that only wait for it, unless `aof-disable-auto-gc` keeps them. Raises OSError."""

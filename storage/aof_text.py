@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final
 
 from kvcore.datatypes.consumer_group import ConsumerGroup
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.deadlines import Perishable
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
@@ -47,6 +48,8 @@ def recreate(key: bytes, value: object, expires_ms: int | None) -> Iterator[Argv
         yield from _in_chunks([b"ZADD", key], (word for pair in pairs for word in pair), 2)
     elif isinstance(value, Stream):
         yield from _stream(key, value)
+    elif isinstance(value, CronJob):
+        yield from value.recreation(key)
     if isinstance(value, Perishable) and value.expires is not None:
         yield from _member_expiries(key, value)
     if expires_ms is not None:

@@ -5,8 +5,12 @@ not: manifests and rewrites (:mod:`kvcore.storage.aof`). Two sides meet here. Th
 :meth:`AofWriter.take` and never waits. Whoever is about to tell a client that its command is done calls
 :meth:`AofWriter.commit`, without that lock: one write for all that piled up, and with `appendfsync always` one sync.
 
-The rule when the disk refuses: nothing that was taken is dropped. What is half written is cut off again, everything is
-kept and tried again, and until that succeeds no command that writes is accepted (``failure`` says why).
+The rule when the disk takes no more: nothing that was taken is dropped. What is half written is cut off again,
+everything is kept and tried again, and until that succeeds no command that writes is accepted (``failure`` says why).
+
+The rule when a sync fails: what it was to save is in doubt for good. The system may have dropped those pages, and tells
+of that once: a later sync of the same file succeeds and proves nothing. So nothing is safe, and no command that writes
+is accepted, until all of the data set has been written to other files (:meth:`AofWriter.rewritten`).
 """
 
 from __future__ import annotations
@@ -40,25 +44,24 @@ class AofWriter:
         "_awake",
         "_closing",
         "_condition",
+        "_current_failed",
         "_file",
         "_formers",
         "_io",
         "_now_s",
         "_postponed_s",
+        "_refused",
         "_selected",
         "_stamp_s",
-        "_sync_failed",
         "_syncing",
         "_thread",
         "_torn",
         "_units",
         "_unsynced",
         "_unwritten",
-        "_unwritten_db",
         "_written",
         "delayed_syncs",
-        "doubtful",
-        "failure",
+        "doubt",
         "policy",
         "size",
         "stamped",
@@ -77,12 +80,12 @@ class AofWriter:
         self.policy = policy
         self.stamped = False
         """`aof-timestamp-enabled`: a line with the time stands before the first command of a second."""
-        self.failure: OSError | None = None
-        """Why nothing can be written at present; None while all is well."""
+        self._refused: OSError | None = None  # why the last write failed
         self.delayed_syncs = 0
         """How often writing went on although a sync had been running for two seconds."""
-        self.doubtful = False
-        """A sync failed once: what it was to save may be lost even if a later one succeeded. For a rewrite to heal."""
+        self.doubt: OSError | None = None
+        """Why a sync failed: what it was to save may be lost, whatever later ones say. Only a rewrite heals that."""
+        self._current_failed = False  # it was a sync of the present file, so a rewrite that began before heals nothing
         self.taken = 0
         """Units taken so far."""
         self.synced = 0
@@ -92,14 +95,12 @@ class AofWriter:
         self._stamp_s = 0
         self._units: deque[Sequence[Effect]] = deque()
         self._unwritten = b""
-        self._unwritten_db = -1  # the database that the file has selected where that begins
         self._selected = -1
         self._torn = False
         """Behind ``size`` bytes the file has the beginning of something that could not be written whole."""
         self._unsynced = False
         self._formers: set[File] = set()
         """Files before this one that are still to be synced, by whoever got them."""
-        self._sync_failed = False
         self._postponed_s = 0.0
         self._io = threading.Lock()
         """Held while the file is written; never together with the engine's lock by :meth:`commit`."""
@@ -119,23 +120,41 @@ class AofWriter:
         if not self._awake:
             self._wake()
 
-    def switch(self, file: File) -> File:
-        """Go on in a new, empty file; return the old one, to be synced, told of (:meth:`former_synced`) and closed.
+    @property
+    def failure(self) -> OSError | None:
+        """Why nothing that is written now is safe; None while all is well."""
+        return self._refused if self._refused is not None else self.doubt
 
-        It holds all that was taken before and could be written. With `appendfsync always` it is synced already. The
-        caller holds the engine lock: nothing is taken meanwhile.
-        """
+    def flush(self) -> bool:
+        """Write everything now; False if not all of it could be written."""
         with self._io:
             self._flush()
-            if self.policy == ALWAYS:
-                self._sync_now()
+            return not self._unwritten
+
+    def switch(self, file: File, *, covered: bool = False) -> File:
+        """Go on in a new, empty file; return the old one, to be synced, told of (:meth:`former_synced`) and closed.
+
+        The old one holds all that was taken before, because :meth:`flush` said so; with `appendfsync always` it is
+        synced already. ``covered`` tells that the data set is about to be written whole: then the old one is left as it
+        is, and what it could not take is dropped, since it would come twice. The caller holds the engine lock: nothing
+        is taken meanwhile.
+        """
+        with self._io:
+            if covered:
+                self._written += len(self._units)
+                self._units.clear()
+                self._unwritten = b""
+                self._refused = None
+            else:
+                self._flush()
+                assert not self._unwritten, "it was flushed"
+                if self.policy == ALWAYS:
+                    self._sync_now()
             old, self._file = self._file, file
             self._formers.add(old)
             self.size = 0
-            self._torn = False
-            if self._unwritten and self._unwritten_db >= 0:
-                self._unwritten = _select(self._unwritten_db) + self._unwritten
-            self._selected = self._unwritten_db = -1
+            self._torn = self._current_failed = self._unsynced = False
+            self._selected = -1
             return old
 
     def follow(self, policy: str) -> None:
@@ -153,22 +172,29 @@ class AofWriter:
         if not self._awake:
             self._wake()
 
-    def former_failed(self) -> None:
+    def former_failed(self, file: File, error: OSError) -> None:
         """Hear that a file from :meth:`switch` could not be synced: only a rewrite heals that."""
-        self.doubtful = True
+        with self._io:
+            if file in self._formers:  # else a rewrite has come meanwhile, and nobody needs it any more
+                self.doubt = error
 
     def rewritten(self) -> None:
-        """Hear that no file from :meth:`switch` is needed any more."""
+        """Hear that no file from :meth:`switch` is needed any more: the data set of that moment is on the disk."""
         with self._io:
             self._formers.clear()
             self._unsynced = True
+            if not self._current_failed:
+                self.doubt = None
         if not self._awake:
             self._wake()
 
     # The side of the front ends
 
     def commit(self) -> bool:
-        """Write what was taken, and sync it with `appendfsync always`; False if it is not as safe as it should be."""
+        """Write what was taken, and sync it with `appendfsync always`; False if it is not as safe as it should be.
+
+        After a failed sync that is so until the log is rewritten: then, nobody is told of anything that may be lost.
+        """
         always = self.policy == ALWAYS
         # Whoever read what another thread wrote waits for its sync, too: it must not see what a crash would undo. The
         # order of these questions matters: what has left the queue is in work, or the flags say how that ended.
@@ -182,6 +208,11 @@ class AofWriter:
             if always and self._unsynced:
                 self._sync_now()
         return not always or self.failure is None
+
+    @property
+    def syncing(self) -> bool:
+        """Whether a sync is under way beside the writing, of this file or of one before it."""
+        return self._syncing or bool(self._formers)
 
     @property
     def buffered(self) -> int:
@@ -227,8 +258,6 @@ class AofWriter:
         units = self._units
         if units:
             parts = [self._unwritten] if self._unwritten else []
-            if not parts:
-                self._unwritten_db = self._selected
             for _ in range(len(units)):  # not until there are none: others go on adding
                 self._add(parts, units.popleft())
                 self._written += 1
@@ -244,13 +273,12 @@ class AofWriter:
             write_all(self._file, data)
             self._torn = False
         except OSError as error:
-            self.failure = error
+            self._refused = error
             return
         self.size += len(data)
         self._unwritten = b""
         self._unsynced = True
-        if not self._sync_failed:
-            self.failure = None
+        self._refused = None
 
     def _add(self, parts: list[bytes], unit: Sequence[Effect]) -> None:
         if self.stamped:
@@ -268,15 +296,23 @@ class AofWriter:
         try:
             self._file.sync()
         except OSError as error:
-            self._sync_failed = self.doubtful = True
-            self.failure = error
+            self._fail(error)
             return
         self._unsynced = False
-        self._sync_failed = False
-        if not self._unwritten:
-            self.failure = None
-            if not self._formers:
-                self.synced = self._written
+        self._note_synced(self._in_file())
+
+    def _fail(self, error: OSError) -> None:
+        self.doubt = error
+        self._current_failed = True
+
+    def _note_synced(self, written: int) -> None:
+        """Take note that the units up to ``written`` are on the disk, if earlier ones are."""
+        if self.doubt is None and not self._formers:
+            self.synced = max(self.synced, written)
+
+    def _in_file(self) -> int:
+        """Return up to which unit the files have all: what they could not take counts as soon as it is written."""
+        return self.synced if self._unwritten else self._written
 
     # The thread: a sync each second while there is something to sync, and new tries after a failure
 
@@ -290,7 +326,7 @@ class AofWriter:
     def _has_work(self) -> bool:
         # In this order: what has left the queue is being written, or known to be unsynced.
         return bool(
-            self._units or self._io.locked() or self.failure is not None or (self._unsynced and self.policy != NEVER)
+            self._units or self._io.locked() or self._refused is not None or (self._unsynced and self.policy != NEVER)
         )
 
     def _run(self) -> None:
@@ -308,8 +344,8 @@ class AofWriter:
                 file, policy = self._file, self.policy
                 if policy == ALWAYS and self._unsynced:
                     self._sync_now()
-                self._syncing = self._unsynced and (policy == EVERY_SECOND or self._sync_failed)
-                size, written = self.size, self._written
+                self._syncing = self._unsynced and policy == EVERY_SECOND
+                size, written = self.size, self._in_file()
             if self._syncing:
                 self._sync_aside(file, size, written)
 
@@ -324,18 +360,14 @@ class AofWriter:
             self._syncing = False
             if file is not self._file:
                 # A rewrite went on in another, and syncs this one itself; but the disk tells of a failure only once.
-                self.doubtful = self.doubtful or failure is not None
+                if failure is not None and file in self._formers:
+                    self.doubt = failure
                 return
-            self._sync_failed = failure is not None
             if failure is not None:
-                self.doubtful = True
-                self.failure = failure
+                self._fail(failure)
             else:
                 self._unsynced = self.size != size
-                if not self._unwritten:
-                    self.failure = None
-                if not self._formers:
-                    self.synced = written
+                self._note_synced(written)
 
 
 def _select(db: int) -> bytes:

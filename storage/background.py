@@ -1,39 +1,31 @@
-"""Snapshots in the background: one at a time, in slices on the engine's side, written by a thread on the other.
+"""Snapshots on their way to a file: a queue on the engine's side, a thread that writes on the other.
 
-Here: the bounded way from the walk to the file, pace, ending well or badly. Not here: which file and which format
-(:mod:`kvcore.storage.snapshots`, the append only file), or when to begin. The rule: the engine's side never waits for
-the disk; it stops walking while too much is on its way. Files are touched by the writer only, the engine by its side
-only; what both look at is a queue and a few flags that are set once.
+Here: the bounded way from the walk to the file, and giving it its name. Not here: pace (:mod:`kvcore.background`),
+which file and which format (:mod:`kvcore.storage.snapshots`, the append only file). The rule: the engine's side never
+waits for the disk. Files are touched by the writer only; what both look at is a queue and a few flags that are set
+once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
-from kvcore.engine import Engine
 from kvcore.rdb.file_writer import Checksum
-from kvcore.snapshot import Format, Snapshot
 from kvcore.storage.files import File, Files, write_all
 
 logger = logging.getLogger("kvcore.storage")
-
-SLICE_NS: Final = 1_000_000
-"""How long the engine works on a snapshot before it looks at clients again."""
-
-PAUSE_MS: Final = 2
-"""How long clients have the engine between two slices, while there are any: two thirds of its time."""
 
 _QUEUED_MAX: Final = 4 << 20
 _TURN_BYTES: Final = 8 << 20
 """Bytes that the writer takes out of the queue in one turn of the interpreter."""
 
 _SYNC_BYTES: Final = 4 << 20
-_WHOLE_NS: Final = 1 << 62
 _WAIT_S: Final = 0.001
 
 
@@ -112,14 +104,27 @@ class SnapshotFile:
 
     def full(self) -> bool:
         """Say whether more is on its way than should be."""
-        return self._queued - self._written > _QUEUED_MAX
+        return self.waiting() > _QUEUED_MAX
+
+    def waiting(self) -> int:
+        """Return how many bytes are on their way."""
+        return self._queued - self._written
+
+    def wait(self) -> bool:
+        """Let some time pass; return True."""
+        time.sleep(_WAIT_S)
+        return True
 
     def close(self) -> None:
         """Say that all was given."""
         self._give(None)
 
     def abort(self) -> None:
-        """Give up: the file is removed."""
+        """Give up: the file is removed, and what was on its way to it is dropped."""
+        if self._thread is not None:
+            with contextlib.suppress(Empty):
+                while True:
+                    self._queue.get_nowait()
         self._give(False)
 
     def join(self) -> None:
@@ -211,120 +216,3 @@ class SnapshotFile:
         except OSError as error:
             if self._error is None:
                 self._error = error
-
-
-Ended = Callable[[BaseException | None], None]
-"""Is told that a snapshot ended, and what went wrong if anything did. Runs on the engine's side."""
-
-
-class Background:
-    """The snapshot that is running, if one is. Everything here happens under the engine lock."""
-
-    __slots__ = ("_engine", "_file", "_on_end", "_seen_bytes", "_snapshot")
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._snapshot: Snapshot | None = None
-        self._file: SnapshotFile | None = None
-        self._on_end: Ended = _ignore
-        self._seen_bytes = 0
-
-    @property
-    def busy(self) -> bool:
-        """Whether a snapshot is running: no other may begin."""
-        return self._snapshot is not None
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Keys written and keys in all, of the running snapshot."""
-        snapshot = self._snapshot
-        return (0, 0) if snapshot is None else (snapshot.processed, snapshot.total)
-
-    def start(self, form: Format, head: bytes, file: SnapshotFile, on_end: Ended) -> None:
-        """Begin a snapshot of the data set as it is now. ``head`` is what the file begins with. O(databases)."""
-        assert self._snapshot is None, "a snapshot is running"
-        self._snapshot = Snapshot(self._engine.keyspace, self._engine.clock, form, file)
-        self._file = file
-        self._on_end = on_end
-        self._snapshot.begin(head)
-
-    def step(self) -> int:
-        """Work for a slice; return in how many milliseconds to go on, -1 if there is nothing to do."""
-        snapshot, file = self._snapshot, self._file
-        if snapshot is None or file is None:
-            return -1
-        if not snapshot.done:
-            try:
-                if file.error is not None:
-                    snapshot.cancel()
-                    file.abort()
-                elif snapshot.advance(SLICE_NS):
-                    file.close()
-            except Exception as error:
-                return self._broken(error)
-        if file.ended:
-            self._end(file.error)
-            return -1
-        if snapshot.done:
-            return PAUSE_MS
-        received = self._engine.statistics.input_bytes
-        idle, self._seen_bytes = received == self._seen_bytes, received
-        return 0 if idle and not file.full() else PAUSE_MS
-
-    def finish(self) -> BaseException | None:
-        """Write all that is left at once, and wait until it is on the disk; return what went wrong. O(keys)."""
-        snapshot, file = self._snapshot, self._file
-        if snapshot is None or file is None:
-            return None
-        while not snapshot.done and file.error is None:
-            try:
-                if snapshot.advance(_WHOLE_NS):
-                    file.close()
-                elif file.full():
-                    time.sleep(_WAIT_S)
-            except Exception as failure:
-                self._broken(failure)
-                return failure
-        if not snapshot.done:
-            snapshot.cancel()
-            file.abort()
-        file.join()
-        error = file.error
-        self._end(error)
-        return error
-
-    def cancel(self) -> None:
-        """Stop the snapshot and remove its file. ``on_end`` is not called."""
-        snapshot, file = self._snapshot, self._file
-        if snapshot is None or file is None:
-            return
-        if not snapshot.done:
-            snapshot.cancel()
-            file.abort()
-        file.join()
-        self._forget()
-
-    def _broken(self, error: Exception) -> int:
-        """End a snapshot that cannot be taken: a value with a bug in it must not stop the server."""
-        logger.exception("Taking a snapshot failed")
-        snapshot, file = self._snapshot, self._file
-        if snapshot is not None and file is not None:
-            snapshot.cancel()
-            file.abort()
-            file.join()
-        self._end(error)
-        return -1
-
-    def _end(self, error: BaseException | None) -> None:
-        on_end = self._on_end
-        self._forget()
-        on_end(error)
-
-    def _forget(self) -> None:
-        self._snapshot = None
-        self._file = None
-        self._on_end = _ignore
-
-
-def _ignore(_error: BaseException | None) -> None:
-    """Stand in where no snapshot runs."""

@@ -21,22 +21,31 @@ logger = logging.getLogger("kvcore.storage")
 class Durable:
     """What keeps an engine's data set on disk."""
 
-    __slots__ = ("_abandoned", "_engine", "_exclusive", "_lock", "log", "snapshots")
+    __slots__ = ("_abandoned", "_engine", "_exclusive", "_lock", "_locked", "log", "snapshots")
 
     def __init__(
-        self, engine: Engine, *, files: Files | None = None, threaded: bool = True, exclusive: bool = False
+        self,
+        engine: Engine,
+        *,
+        files: Files | None = None,
+        threaded: bool = True,
+        exclusive: bool = False,
+        locked: bool = False,
     ) -> None:
         """Without ``threaded`` everything is written by whoever calls the engine's tick.
 
-        With ``exclusive`` the directory is locked while a log is written there: two writers would ruin it.
+        With ``exclusive`` the directory is locked while a log is written there: two writers would ruin it. ``locked``
+        says that the caller holds that lock. With either, what killed processes left is removed before a log begins.
         """
         port: Files = SystemFiles() if files is None else files
         self._engine = engine
         self._abandoned = False
         self._exclusive = exclusive
+        self._locked = locked
         self._lock: DirectoryLock | None = None
         self.snapshots = Snapshots(engine, files=port, threaded=threaded)
         self.log = AppendOnlyFile(self.snapshots, engine, port, threaded=threaded)
+        self.log.claim = self._take_directory
 
     def load(self, progress: Progress | None = None, *, adopt: bool = False) -> bool:
         """Load what is on disk into the engine, which nobody uses yet; False if there is nothing. O(bytes).
@@ -51,6 +60,7 @@ class Durable:
                 found = self.snapshots.load(progress)
             else:
                 self._take_directory()
+                self._remove_leftovers()
                 found = self.log.load(progress) or (adopt and self.snapshots.load(progress))
                 self.log.start()
         except OSError as error:
@@ -75,8 +85,21 @@ class Durable:
 
     def _take_directory(self) -> None:
         """Lock the directory, if that is wanted; raise LockedError if another process writes there."""
-        if self._exclusive and self._lock is None:
-            self._lock = DirectoryLock(self._engine.config.string("dir"))
+        directory = self._engine.config.string("dir")
+        if self._exclusive and (self._lock is None or self._lock.directory != directory):
+            lock = DirectoryLock(directory)
+            self._leave_directory()
+            self._lock = lock
+
+    def _remove_leftovers(self) -> None:
+        """Delete the temporary files of processes that were killed, if nobody else can be at work on them."""
+        if not (self._locked or self._lock is not None):
+            return
+        try:
+            self.log.remove_leftovers()
+            self.snapshots.remove_leftovers()
+        except OSError as error:
+            logger.warning("Can't delete what an earlier process left: %s", error)
 
     def _leave_directory(self) -> None:
         if self._lock is not None:
@@ -98,7 +121,6 @@ class Durable:
             self._leave_directory()
             return
         try:
-            self._take_directory()
             self.log.switch_on()
         except (OSError, KvcoreError) as error:
             self._leave_directory()

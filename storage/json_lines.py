@@ -13,11 +13,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
 from kvcore.datatypes.consumer_group import ConsumerGroup
+from kvcore.datatypes.cron_job import CronJob
 from kvcore.datatypes.deadlines import Perishable
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
@@ -32,6 +34,9 @@ Json = Any
 """A JSON value really is any of JSON's types."""
 
 Argv = list[bytes]
+
+_CONTROL: Final = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON lets stand as it is, and a terminal obeys; only strings can have it."""
 
 _ITEMS: Final = 64
 """Elements that one command adds."""
@@ -54,8 +59,9 @@ def record(db: int, key: bytes, value: object, expires_ms: int | None) -> dict[s
 
 
 def line(db: int, key: bytes, value: object, expires_ms: int | None) -> str:
-    """Return :func:`record` as a line of text, without its end."""
-    return json.dumps(record(db, key, value, expires_ms), ensure_ascii=False)
+    """Return :func:`record` as a line of text, without its end; what a terminal would obey is escaped."""
+    text = json.dumps(record(db, key, value, expires_ms), ensure_ascii=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _text(data: bytes | bytearray) -> Json:
@@ -79,6 +85,8 @@ def _described(value: object) -> tuple[str, Json]:
         if all(isinstance(field, str) for field, _ in pairs):
             return "hash", dict(pairs)
         return "hash", [list(pair) for pair in pairs]
+    if isinstance(value, CronJob):
+        return "cron", _cron_job(value)
     assert isinstance(value, Stream)
     return "stream", _stream(value)
 
@@ -117,6 +125,18 @@ def _group(name: bytes, group: ConsumerGroup) -> Json:
     }
 
 
+def _cron_job(job: CronJob) -> Json:
+    return {
+        "mode": "single" if job.single else "repeat",
+        "start_ms": job.start_ms,
+        "delay_ms": job.delay_ms,
+        "next_ms": job.next_ms,
+        "script": _text(job.script),
+        "keys": [_text(key) for key in job.keys],
+        "arguments": [_text(argument) for argument in job.arguments],
+    }
+
+
 def _id(number: int) -> str:
     return format_id(number).decode()
 
@@ -128,7 +148,7 @@ def parse(text: str | bytes) -> dict[str, Json]:
     """Return the record on a line; raise RecordError if it is none."""
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"not JSON: {error}") from None
     if not isinstance(found, dict) or "key" not in found or found.get("type") not in _MAKERS:
         raise RecordError("not a record of a key: it needs 'key', 'value' and a known 'type'")
@@ -151,7 +171,7 @@ def commands(found: dict[str, Json]) -> Iterator[Argv]:
                 yield [b"PEXPIREMEMBERAT", key, _bytes(member), b"%d" % at_ms]
         if "expires_ms" in found:
             yield [b"PEXPIREAT", key, b"%d" % found["expires_ms"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecordError(f"the record of {found['key']!r} is malformed: {type(error).__name__}: {error}") from None
 
 
@@ -214,6 +234,14 @@ def _make_stream(key: bytes, value: Json) -> Iterator[Argv]:
                 yield [*claim, b"TIME", b"%d" % when, b"RETRYCOUNT", b"%d" % count, b"JUSTID", b"FORCE"]
 
 
+def _make_cron_job(key: bytes, value: Json) -> Iterator[Argv]:
+    keys = [_bytes(word) for word in value["keys"]]
+    times = [b"%d" % value["start_ms"], b"%d" % value["delay_ms"]]
+    words = [*times, _bytes(value["script"]), b"%d" % len(keys), *keys, *map(_bytes, value["arguments"])]
+    yield [b"KEYDB.CRON", key, value["mode"].encode(), *words]
+    yield [b"PEXPIREMEMBERAT", key, key, b"%d" % value["next_ms"]]
+
+
 _MAKERS: Final = {
     "string": _make_string,
     "list": _make_list,
@@ -221,5 +249,6 @@ _MAKERS: Final = {
     "hash": _make_hash,
     "zset": _make_sorted_set,
     "stream": _make_stream,
+    "cron": _make_cron_job,
 }
 """What turns the value of each type into commands."""

@@ -26,10 +26,11 @@ NAME: Final = "kvcore.lock"
 class DirectoryLock:
     """The lock on a directory; held from the moment it is made until :meth:`release`."""
 
-    __slots__ = ("_file", "path")
+    __slots__ = ("_file", "directory", "path")
 
     def __init__(self, directory: str, *, shared: bool = False) -> None:
         """Take the lock at once; raise LockedError, naming the holder, if that is not possible."""
+        self.directory = directory
         self.path = os.path.join(directory, NAME)
         self._file: IO[str] | None = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is held
         try:
@@ -56,11 +57,11 @@ class DirectoryLock:
             self._file = None
 
     def _sign(self, file: IO[str]) -> None:
-        file.seek(0)
-        file.truncate()
         program = " ".join(sys.argv)[:200]
-        file.write(f"process {os.getpid()} ({program}) on {socket.gethostname()} since {time.ctime()}\n")
-        file.flush()
+        text = f"process {os.getpid()} ({program}) on {socket.gethostname()} since {time.ctime()}\n"
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from reading what is there
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), text.encode("utf-8", "replace"))
 
     def _holder(self) -> str:
         assert self._file is not None
@@ -68,6 +69,21 @@ class DirectoryLock:
             self._file.seek(0)
             return self._file.readline().strip() or "another process"
         return "another process"
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process with this number may be running: another one that only has the number counts, too."""
+    if process == os.getpid():
+        return False  # what bears the number is older than we are
+    if sys.platform == "win32":
+        return True  # asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _lock(file: IO[str], *, shared: bool) -> None:

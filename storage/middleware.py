@@ -21,11 +21,13 @@ from kvcore.storage.files import File, Files
 class _Contents:
     """The bytes of a file, and those of them that are on the disk."""
 
-    __slots__ = ("data", "synced")
+    __slots__ = ("data", "lost", "synced")
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.synced = b""
+        self.lost: list[tuple[int, int]] = []
+        """Ranges that no later sync brings to the disk."""
 
 
 class _Closing:
@@ -66,12 +68,22 @@ class MemoryFile(_Closing):
         return len(data)
 
     def sync(self) -> None:
-        """Note that everything is on the disk."""
-        self._contents.synced = bytes(self._contents.data)
+        """Note that everything is on the disk, but for what a failed sync has lost."""
+        contents = self._contents
+        synced = bytearray(contents.data)
+        for begin, end in contents.lost:
+            synced[begin:end] = bytes(len(synced[begin:end]))
+        contents.synced = bytes(synced)
+
+    def lose_unsynced(self) -> None:
+        """Do what Linux does when a sync fails: the pages count as clean from then on, and are not written again."""
+        self._contents.lost.append((len(self._contents.synced), len(self._contents.data)))
 
     def truncate(self, size: int) -> None:
         """Cut the file off behind ``size`` bytes."""
-        del self._contents.data[size:]
+        contents = self._contents
+        del contents.data[size:]
+        contents.lost = [(begin, min(end, size)) for begin, end in contents.lost if begin < size]
 
     def size(self) -> int:
         """Return how many bytes the file has."""
@@ -231,7 +243,12 @@ class FaultyFile(_Closing):
 
     def sync(self) -> None:
         """Sync the file."""
-        self._files.count("sync", self._path)
+        try:
+            self._files.count("sync", self._path)
+        except OSError:
+            if isinstance(self._file, MemoryFile):
+                self._file.lose_unsynced()
+            raise
         self._file.sync()
 
     def truncate(self, size: int) -> None:

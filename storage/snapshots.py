@@ -1,8 +1,9 @@
 """Snapshot files: SAVE and BGSAVE, save points, the last save before the end, loading at the start.
 
 Here: when a snapshot begins, what follows from its end, which file it is. Not here: how it is taken
-(:mod:`kvcore.snapshot`), paced and written (:mod:`kvcore.storage.background`), or its bytes (:mod:`kvcore.rdb`). The
-rule: the file under its name is always a whole one, and a file that cannot be read to its end is not loaded at all.
+(:mod:`kvcore.snapshot`), paced (:mod:`kvcore.background`) and written (:mod:`kvcore.storage.background`), or its bytes
+(:mod:`kvcore.rdb`). The rule: the file under its name is always a whole one, and a file that cannot be read to its end
+is not loaded at all.
 
 Everything here happens under the engine lock, but for :meth:`Snapshots.load` at the start.
 """
@@ -12,27 +13,31 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Final
 
 from kvcore import errors
+from kvcore.background import REPLICAS
 from kvcore.config import Config
-from kvcore.dispatch import NESTED
 from kvcore.engine import Engine
 from kvcore.errors import CommandError, KvcoreError, RdbError
+from kvcore.gates import NESTED
 from kvcore.keyspace import Database, Keyspace
 from kvcore.loading import Loader
 from kvcore.rdb.file_reader import FileReader
 from kvcore.rdb.file_writer import Account, Checksum, FileWriter
 from kvcore.snapshot import Snapshot
-from kvcore.storage.background import Background, SnapshotFile
+from kvcore.storage.background import SnapshotFile
 from kvcore.storage.files import Files, SystemFiles
+from kvcore.storage.lock import is_alive
 from kvcore.version import REDIS_VERSION
 
 logger = logging.getLogger("kvcore.storage")
 
 _READ_BYTES: Final = 1 << 20
+_TEMPORARY: Final = re.compile(r"temp-([1-9][0-9]{0,9})\.rdb")
 _RETRY_S: Final = 5
 """Seconds after a failed background save before save points begin another."""
 
@@ -78,8 +83,7 @@ class Snapshots:
         self._config = config if config is not None else engine.config
         self._files: Files = files if files is not None else SystemFiles()
         self._threaded = threaded
-        self.background = Background(engine)
-        """The one background snapshot there may be; the append only file's rewrite takes its turn here, too."""
+        self.background = engine.background
         self.last_save_s = engine.now_ms() // 1000
         self._points: list[tuple[int, int]] = []
         self._saves = 0
@@ -100,11 +104,16 @@ class Snapshots:
         """The file's path."""
         return os.path.join(self._config.string("dir"), self._config.string("dbfilename"))
 
+    @property
+    def _is_saving(self) -> bool:
+        """Whether a snapshot is made, for the file or for replicas: real servers make no difference."""
+        return self._begun_ms >= 0 or self.background.purpose == REPLICAS
+
     # Commands
 
     def save(self) -> None:
         """Save now; raise CommandError. O(keys)."""
-        if self._begun_ms >= 0:
+        if self._is_saving:
             raise CommandError(errors.BGSAVE_RUNS)
         self._saves += 1
         if not self._save():
@@ -112,7 +121,7 @@ class Snapshots:
 
     def save_in_background(self, schedule: bool) -> str:
         """Begin a background save, or plan one; return the reply."""
-        if self._begun_ms >= 0:
+        if self._is_saving:
             raise CommandError(errors.BGSAVE_RUNS)
         if self.background.busy or self._engine.gate & NESTED:
             if not schedule and not self._engine.gate & NESTED:
@@ -133,6 +142,9 @@ class Snapshots:
     def commit(self) -> bool:
         """Return True: between two snapshots nothing is safe, and nobody is told otherwise."""
         return True
+
+    def replaced(self) -> None:
+        """Do nothing: the file is the former data set's until the next save, and may be."""
 
     def emptied(self) -> bool:
         """Stop a background save, and with save points save the empty data set, as the real server does."""
@@ -185,7 +197,7 @@ class Snapshots:
     def tick(self, now_ms: int) -> int:
         """Work on what runs, begin what is due; return in how many milliseconds to call again, -1 if it is not soon."""
         if self.background.busy:
-            return self.background.step()
+            return -1
         now_s = now_ms // 1000
         may_try = self._bgsave_status_ok or now_s - self._tried_s > _RETRY_S
         if self._scheduled and may_try:
@@ -210,7 +222,7 @@ class Snapshots:
             "current_fork_perc": f"{100 * done / total if total else 0.0:.2f}",
             "current_save_keys_processed": done,
             "current_save_keys_total": total,
-            "rdb_bgsave_in_progress": int(running),
+            "rdb_bgsave_in_progress": int(self._is_saving),
             "rdb_last_save_time": self.last_save_s,
             "rdb_last_bgsave_status": "ok" if self._bgsave_status_ok else "err",
             "rdb_last_bgsave_time_sec": self._bgsave_time_s,
@@ -229,13 +241,14 @@ class Snapshots:
         """
         engine = self._engine
         begun = time.perf_counter()
-        loader = Loader(engine.keyspace.databases, engine.now_ms(), engine.libraries.load)
+        loader = Loader(engine.keyspace.databases, engine.now_ms(), engine.libraries.load, keep_replicated=True)
         try:
             if not self._read(loader, progress):
                 return False
         except (KvcoreError, OSError) as error:
             raise LoadError(f"Fatal error loading the DB from {self.path}: {error}. Exiting.") from error
         self._last_load = loader.loaded, loader.expired
+        engine.saved_position = loader.position
         engine.statistics.dirty = 0
         logger.info("DB loaded from disk: %.3f seconds", time.perf_counter() - begun)
         return True
@@ -273,6 +286,18 @@ class Snapshots:
             logger.info("empty keys skipped: %d.", loader.empty)
         return True
 
+    def remove_leftovers(self) -> None:
+        """Delete the temporary files of processes that are no more. Raises OSError.
+
+        One that does live may be a server without a log, which asks for no lock.
+        """
+        directory = os.path.dirname(self.path) or "."
+        for name in self._files.list(directory):
+            found = _TEMPORARY.fullmatch(name)
+            if found is not None and not is_alive(int(found[1])):
+                logger.info("Removing %s, which an earlier process left", name)
+                self._files.remove(os.path.join(directory, name))
+
     # Saving
 
     def _follow_config(self) -> None:
@@ -294,6 +319,7 @@ class Snapshots:
         engine = self._engine
         account = Account(engine.now_ms() // 1000, REDIS_VERSION, engine.eviction.used_bytes())
         account.functions = engine.libraries.sources()
+        account.replication = engine.replication.saved_fields()
         return account
 
     def _output(self, threaded: bool) -> SnapshotFile:

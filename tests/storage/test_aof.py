@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import threading
 
 import pytest
 
+from kvcore.blocking import Blocked
 from kvcore.call import Call
 from kvcore.clock import ManualClock
 from kvcore.command import EXTENSIONS
@@ -26,7 +28,7 @@ NAMES = "appendonlydir/appendonly.aof"
 class Log:
     """An engine with its log on ``files``, as it is after a start."""
 
-    def __init__(self, files: Files, *, passed_ms: int = 0, **directives: str) -> None:
+    def __init__(self, files: Files, *, passed_ms: int = 0, threaded: bool = False, **directives: str) -> None:
         """``passed_ms`` after the first start."""
         config = Config()
         config.assign("dir", ".")
@@ -36,8 +38,8 @@ class Log:
         self.clock.advance(passed_ms)
         self.engine = Engine(config, clock=self.clock)
         self.files = files
-        snapshots = Snapshots(self.engine, config, files=files, threaded=False)
-        self.aof = AppendOnlyFile(snapshots, self.engine, files, threaded=False)
+        snapshots = Snapshots(self.engine, config, files=files, threaded=threaded)
+        self.aof = AppendOnlyFile(snapshots, self.engine, files, threaded=threaded)
         self.loaded = self.aof.load()
         self.aof.start()
         self.client = Client(self.engine)
@@ -263,18 +265,114 @@ def test_a_disk_that_refuses_stops_writes_and_lets_them_in_again(files: MemoryFi
     assert Log(files).digest == digest
 
 
-def test_after_a_failed_sync_the_log_is_rewritten(files: MemoryFiles) -> None:
+def test_after_a_failed_sync_nothing_is_acknowledged_until_the_log_is_rewritten(files: MemoryFiles) -> None:
     faulty = FaultyFiles(files)
     log = Log(faulty)
+    log("RPUSH", "list", *range(5000))
     faulty.fault = fail_on("sync")
     log("SET", "a", 1)
     assert not log.safe
     faulty.fault = no_fault
     log("GET", "a")
-    assert log.safe
+    assert not log.safe, "the pages of the failed sync may be lost"
+    log.client("WAITAOF", 1, 0, 0)
     log.engine.tick()
+    assert str(Client(log.engine)("SET", "b", 1)) == "MISCONF Errors writing to the AOF file: Input/output error"
+    fields = log.aof.fields()
+    assert fields["aof_last_write_status"] == "err"
+    assert fields["aof_rewrite_in_progress"] == 1
+    assert (log.aof.commit(), log.client.delivered) == (False, [])
     log.run_rewrite()
     assert files.exists(f"{NAMES}.2.base.rdb")
+    assert log.aof.commit()
+    log.engine.tick()
+    assert log.client.delivered == [[1, 0]]
+    assert log.aof.fields()["aof_last_write_status"] == "ok"
+    assert log("SET", "b", 1) == "OK"
+    assert log.safe
+    assert Log(files.crashed()).digest == log.digest
+
+
+def test_a_log_that_cannot_be_written_anew_is_tried_again(files: MemoryFiles) -> None:
+    faulty = FaultyFiles(files)
+    log = Log(faulty)
+    log("INCR", "n")
+    before = files.crashed()
+    faulty.fault = fail_on("sync")
+    log("INCR", "n")
+    for _ in range(100):
+        log.engine.tick()
+        log.clock.advance(1000)
+    assert not log.aof.commit()
+    assert 3 < log.aof.fields()["aof_rewrites_consecutive_failures"] < 12
+    assert Log(files.crashed()).digest == Log(before).digest, "the manifest names what was good"
+    faulty.fault = no_fault
+    log.clock.advance(30_000)
+    log.engine.tick()
+    log.run_rewrite()
+    assert log.aof.commit()
+    assert log("INCR", "n") == 3
+    assert log.stop()
+    assert files.exists(f"{NAMES}.2.base.rdb")
+    assert len(files.list("appendonlydir")) == 3, "nothing is left of the attempts"
+    assert Log(files).client("GET", "n") == b"3"
+
+
+def test_a_server_that_ends_after_a_failed_sync_writes_the_log_anew(files: MemoryFiles) -> None:
+    faulty = FaultyFiles(files)
+    log = Log(faulty, appendfsync="everysec")
+    log("SET", "a", 1)
+    faulty.fault = fail_on("sync")
+    assert not log.aof.prepare_shutdown(None)
+    assert log.aof.prepare_shutdown(False)
+    faulty.fault = no_fault
+    assert log.aof.prepare_shutdown(None)
+    assert log.stop()
+    assert Log(files.crashed()).client("GET", "a") == b"1"
+
+
+def test_no_rewrite_begins_while_the_disk_takes_no_more(files: MemoryFiles) -> None:
+    """What could not be written would come twice: in the base, and behind it."""
+    faulty = FaultyFiles(files)
+    log = Log(faulty, auto_aof_rewrite_min_size="1", auto_aof_rewrite_percentage="1")
+    log("INCR", "n")
+
+    def fault(_count: int, operation: str, path: str) -> None:
+        if operation == "write" and ".incr." in path:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    faulty.fault = fault
+    log("INCR", "n")
+    assert not log.safe
+    log.engine.tick()
+    assert str(log("BGREWRITEAOF")).startswith("ERR")
+    assert log.aof.fields()["aof_last_bgrewrite_status"] == "err"
+    faulty.fault = no_fault
+    assert log.aof.commit()
+    for _ in range(5):
+        log.engine.tick()
+    assert log("BGREWRITEAOF") == "Background append only file rewriting started"
+    log.run_rewrite()
+    assert Log(files.crashed()).client("GET", "n") == b"2"
+
+
+def test_sizes_tell_all_that_a_start_would_load(files: MemoryFiles) -> None:
+    log = Log(files)
+
+    def on_disk() -> int:
+        names = [name for name in files.list("appendonlydir") if not name.endswith(("manifest", "temp"))]
+        return sum(files.open(f"appendonlydir/{name}").size() for name in names if "temp" not in name)
+
+    log("RPUSH", "list", *range(3000))
+    assert log.aof.current_size == on_disk()
+    log("BGREWRITEAOF")
+    log("SET", "a", 1)
+    assert log.aof.fields()["aof_current_size"] == on_disk()
+    log.run_rewrite()
+    assert log.aof.fields()["aof_current_size"] == log.aof.fields()["aof_base_size"] == on_disk()
+    log("BGSAVE")
+    log("BGREWRITEAOF")
+    assert (log.aof.fields()["aof_rewrite_scheduled"], log.aof.fields()["aof_pending_rewrite"]) == (1, 1)
 
 
 def test_debug_loadaof_brings_back_what_the_log_says(files: MemoryFiles) -> None:
@@ -305,6 +403,41 @@ def test_waitaof_waits_for_the_sync(files: MemoryFiles) -> None:
     log.engine.tick()
     assert log.client.delivered == [[1, 0]]
     assert log("WAITAOF", 1, 0, 0) == [1, 0]
+
+
+def test_waitaof_waits_for_the_clients_own_writes_only(files: MemoryFiles) -> None:
+    log = Log(files, appendfsync="no")
+    assert log.aof.writer is not None
+    log("SET", "a", 1)
+    log.aof.writer.sync()
+    other = Client(log.engine)
+    other("SET", "b", 1)
+    assert log("WAITAOF", 1, 0, 0) == [1, 0]
+    assert Client(log.engine)("WAITAOF", 1, 0, 0) == [1, 0]
+    assert isinstance(other("WAITAOF", 1, 0, 0), Blocked)
+    log.aof.writer.sync()
+    log.engine.tick()
+    assert other.delivered == [[1, 0]]
+
+
+@pytest.mark.parametrize(
+    "words", [("EVAL", "redis.call('SET', 'a', 1)", 0), ("MULTI", "SET a 1", "EXEC"), ("BLPOP", "list", 0)]
+)
+def test_waitaof_knows_what_a_client_wrote_by_other_ways(files: MemoryFiles, words: tuple[str | int, ...]) -> None:
+    log = Log(files, appendfsync="no")
+    if words[0] == "MULTI":
+        for text in words:
+            log(*str(text).split())
+    else:
+        log(*words)
+    if words[0] == "BLPOP":
+        Client(log.engine)("RPUSH", "list", 1)
+        log.client.delivered.clear()
+    assert isinstance(log("WAITAOF", 1, 0, 0), Blocked)
+    assert log.aof.writer is not None
+    log.aof.writer.sync()
+    log.engine.tick()
+    assert log.client.delivered == [[1, 0]]
 
 
 def test_no_sync_while_a_rewrite_runs_if_asked_for(files: MemoryFiles) -> None:
@@ -389,6 +522,38 @@ def test_whatever_step_fails_once_nothing_is_lost_and_the_log_heals(code: int) -
         assert log.safe, step
         digest = log.digest
         assert Log(files.crashed()).digest == digest, step
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_what_a_failed_sync_lost_was_never_acknowledged(number: int) -> None:
+    """Whichever sync fails, its pages are gone, and the next one succeeds all the same: as Linux does."""
+    files = MemoryFiles()
+    faulty = FaultyFiles(files)
+    log = Log(faulty)
+    left = number
+
+    def fault(_count: int, operation: str, path: str) -> None:
+        nonlocal left
+        if operation == "sync" and ".incr." in path:
+            left -= 1
+            if left == -1:
+                raise OSError(errno.EIO, "Input/output error")
+
+    faulty.fault = fault
+    for words in SCRIPT:
+        if words == ("RUN",):
+            log.run_rewrite()
+            log.safe = log.aof.commit()
+        else:
+            log(*words)
+        if log.safe:
+            assert Log(files.crashed()).digest == log.digest, words
+        log.engine.tick()
+    assert left < 0
+    log.run_rewrite()
+    assert log("SET", "last", 1) == "OK"
+    assert log.safe
+    assert Log(files.crashed()).digest == log.digest
 
 
 def test_time_that_passed_since_makes_no_difference_to_what_is_replayed(files: MemoryFiles) -> None:
@@ -524,3 +689,97 @@ def test_what_is_replayed_counts_nowhere(files: MemoryFiles) -> None:
     assert "cmdstat_incr" not in info
     assert "errorstat_WRONGTYPE" not in info
     assert "keyspace_hits:0" in info
+
+
+def test_files_stay_where_the_log_began(files: MemoryFiles) -> None:
+    log = Log(files, enable_debug_command="yes")
+    log("RPUSH", "list", *range(50_000))
+    log("BGREWRITEAOF")
+    files.make_directory("elsewhere")
+    log.engine.config.assign("dir", "elsewhere")
+    log.run_rewrite()
+    assert log.aof.fields()["aof_last_bgrewrite_status"] == "ok"
+    log("SET", "a", 1)
+    log("BGREWRITEAOF")
+    log.run_rewrite()
+    log("SET", "b", 1)
+    digest = log.digest
+    assert log("DEBUG", "LOADAOF") == "OK"
+    assert log.digest == digest
+    assert log.stop()
+    assert files.list("elsewhere") == []
+    assert Log(files.crashed()).digest == digest
+
+
+def test_the_log_is_not_loaded_while_it_does_not_hold_the_data_set(files: MemoryFiles) -> None:
+    faulty = FaultyFiles(files)
+    log = Log(faulty, enable_debug_command="yes")
+    faulty.fault = fail_on("sync")
+    log("SET", "a", 1)
+    faulty.fault = no_fault
+    assert str(log("DEBUG", "LOADAOF")).startswith("ERR Error trying to load the AOF files")
+    assert log.client("GET", "a") == b"1"
+
+
+def test_a_log_that_could_not_begin_in_a_new_file_goes_on_in_the_old_one(files: MemoryFiles) -> None:
+    faulty = FaultyFiles(files)
+    log = Log(faulty)
+    log("SET", "a", 1)
+
+    def fault(_count: int, operation: str, path: str) -> None:
+        if operation == "append" and ".incr." in path:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    faulty.fault = fault
+    assert str(log("BGREWRITEAOF")).startswith("ERR")
+    faulty.fault = no_fault
+    log("SET", "b", 1)
+    files.append(f"{NAMES}.1.incr.aof").write(b"*3\r\n$3")  # as a crash would leave it
+    assert Log(files).digest == log.digest
+
+
+def test_whoever_rewrites_removes_the_former_files_beside_the_engine(files: MemoryFiles) -> None:
+    changed: list[tuple[str, str]] = []
+    faulty = FaultyFiles(files)
+    log = Log(faulty)
+    log.stop()
+    log = Log(faulty, threaded=True)
+
+    def fault(_count: int, operation: str, path: str) -> None:
+        changed.append((threading.current_thread().name, operation))
+
+    log("SET", "a", 1)
+    log("BGREWRITEAOF")
+    faulty.fault = fault
+    while log.aof.fields()["aof_rewrite_in_progress"]:
+        log.engine.tick()
+    assert log.stop()
+    assert ("kvcore-snapshot", "remove") in changed
+    assert len([each for each in changed if each == ("kvcore-snapshot", "sync_directory")]) == 3
+    assert [each for each in changed if each[0] == "MainThread"] == [("MainThread", "sync")], "of the end"
+    assert len(files.list("appendonlydir")) == 3
+
+
+def test_a_base_written_while_the_log_is_off_does_not_touch_the_last_ones_files(files: MemoryFiles) -> None:
+    log = Log(files)
+    log("SET", "a", 1)
+    digest = log.digest
+    log.stop()
+    before = content(files, f"{NAMES}.1.base.rdb")
+    off = Log(files)
+    off.stop()  # as with appendonly no
+    off.client("SET", "b", 1)
+    faulty = FaultyFiles(files)
+    other = AppendOnlyFile(Snapshots(off.engine, files=faulty, threaded=False), off.engine, faulty, threaded=False)
+    faulty.fault = fail_on("rename")
+    other.rewrite()
+    for _ in range(5):
+        off.engine.tick()
+    assert content(files, f"{NAMES}.1.base.rdb") == before
+    assert Log(files.crashed()).digest == digest
+    faulty.fault = no_fault
+    other.rewrite()
+    for _ in range(5):
+        off.engine.tick()
+    assert files.exists(f"{NAMES}.2.base.rdb")
+    assert Log(files.crashed()).digest == off.digest

@@ -114,3 +114,15 @@ def test_members_times_come_back() -> None:
 
 def test_the_wire_form() -> None:
     assert encode([b"SET", b"k", b""]) == b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n"
+
+
+def test_jobs_come_back_with_their_next_runs() -> None:
+    source = Client(Engine())
+    source("KEYDB.CRON", "j", "repeat", 5, 10**15, "return 1", 2, "k", b"\xff", "argument")
+    source("KEYDB.CRON", "once", "single", 10**12, "return 2")
+    source("PEXPIREMEMBERAT", "j", "j", 4 * 10**12)
+    source("PEXPIREAT", "j", 5 * 10**12)
+    target = rebuilt(source)
+    assert dataset_digest(target.engine.keyspace.databases) == dataset_digest(source.engine.keyspace.databases)
+    assert commands(target.engine.keyspace.databases[0]) == commands(source.engine.keyspace.databases[0])
+    assert len(commands(source.engine.keyspace.databases[0])) == 4

@@ -221,31 +221,102 @@ def test_a_full_disk_loses_nothing(make: Make, disk: Disk) -> None:
     assert writer.size == len(disk.data)
 
 
-@pytest.mark.parametrize("trouble", ["full", "broken"])
-def test_always_acknowledges_nothing_that_is_not_on_the_disk(make: Make, disk: Disk, trouble: str) -> None:
+def test_always_acknowledges_nothing_that_is_not_on_the_disk(make: Make, disk: Disk) -> None:
     writer = make("always")
     writer.take(unit("SET a 1"))
     assert writer.commit()
-    disk.broken, disk.room = trouble == "broken", len(disk.data) + 5 if trouble == "full" else 1 << 40
+    disk.room = len(disk.data) + 5
     writer.take(unit("SET b 2"))
     assert not writer.commit()
     assert not writer.commit()
-    disk.broken, disk.room = False, 1 << 40
+    disk.room = 1 << 40
     assert writer.commit()
     assert disk.synced == len(disk.data)
     assert [argv[-1] for argv in disk.commands()] == [b"0", b"1", b"2"]
 
 
-def test_a_failed_sync_in_the_background_is_told_and_tried_again(make: Make, disk: Disk) -> None:
+def test_after_a_failed_sync_nothing_is_acknowledged_though_later_ones_succeed(make: Make, disk: Disk) -> None:
+    """The system may have dropped what it could not write, and tells of that once."""
+    writer = make("always")
+    writer.take(unit("SET a 1"))
+    assert writer.commit()
+    disk.broken = True
+    writer.take(unit("SET b 2"))
+    assert not writer.commit()
+    disk.broken = False
+    assert not writer.commit()
+    writer.take(unit("SET c 3"))
+    assert not writer.commit()
+    assert not writer.sync()
+    assert (writer.synced, writer.taken) == (1, 3)
+    new = Disk()
+    assert writer.switch(new, covered=True) is disk
+    writer.take(unit("SET d 4"))
+    assert not writer.commit()
+    assert new.commands() == [[b"SELECT", b"0"], [b"SET", b"d", b"4"]]
+    writer.former_synced(disk)
+    assert not writer.commit(), "that says nothing of what was dropped"
+    writer.rewritten()
+    assert writer.commit()
+    assert writer.synced == writer.taken == 4
+
+
+def test_a_failed_sync_in_the_background_is_told_and_not_forgotten(make: Make, disk: Disk) -> None:
     writer = make("everysec")
     disk.broken = True
     writer.take(unit("SET a 1"))
-    writer.commit()
+    assert writer.commit()
     until(lambda: writer.failure is not None)
     disk.broken = False
-    until(lambda: writer.failure is None)
-    assert writer.doubtful
-    assert disk.synced == len(disk.data)
+    until(lambda: disk.synced == len(disk.data))
+    assert writer.failure is writer.doubt is not None
+    assert writer.synced == 0
+
+
+def test_a_rewrite_heals_what_failed_before_it_began_and_no_more(make: Make, disk: Disk) -> None:
+    writer = make("always")
+    new = Disk()
+    writer.take(unit("SET a 1"))
+    writer.switch(new)
+    writer.former_failed(disk, OSError(errno.EIO, "of the old file"))
+    assert writer.failure is not None
+    new.broken = True
+    writer.take(unit("SET b 1"))
+    assert not writer.commit()
+    writer.rewritten()
+    assert writer.failure is not None, "the base has nothing of that"
+    new.broken = False
+    newer = Disk()
+    writer.switch(newer, covered=True)
+    writer.rewritten()
+    assert writer.failure is None
+    writer.former_failed(new, OSError(errno.EIO, "too late"))
+    assert writer.failure is None, "nobody needs that file any more"
+
+
+def test_what_is_covered_by_a_new_base_is_not_written_again(make: Make, disk: Disk) -> None:
+    writer = make("no")
+    disk.room = 5
+    writer.take(unit("INCR a"))
+    assert not writer.flush()
+    writer.take(unit("INCR b"))
+    new = Disk()
+    writer.switch(new, covered=True)
+    writer.take(unit("INCR c"))
+    assert writer.flush()
+    assert new.commands() == [[b"SELECT", b"0"], [b"INCR", b"c"]]
+    assert writer.failure is None
+
+
+def test_what_could_not_be_written_does_not_count_as_synced(make: Make, disk: Disk) -> None:
+    writer = make("no")
+    disk.room = 5
+    writer.take(unit("INCR a"))
+    assert not writer.sync()
+    assert writer.synced == 0
+    disk.room = 1 << 40
+    assert writer.sync()
+    assert writer.synced == 1
 
 
 def test_closing_writes_and_syncs_what_is_left(make: Make, disk: Disk) -> None:
@@ -262,23 +333,6 @@ def test_closing_on_a_full_disk_says_so(make: Make, disk: Disk) -> None:
     disk.room = 0
     writer.take(unit("SET a 1"))
     assert not writer.close()
-
-
-def test_what_the_old_file_refused_goes_to_its_own_database_in_the_new_one(make: Make, disk: Disk) -> None:
-    writer = make("no")
-    writer.take(unit("SET a 1", db=5))
-    writer.commit()
-    disk.room = len(disk.data) + 5
-    writer.take(unit("SET b 2", db=5))
-    writer.commit()
-    assert writer.failure is not None
-    new = Disk()
-    writer.switch(new)
-    writer.commit()
-    assert new.commands() == [[b"SELECT", b"5"], [b"SET", b"b", b"2"]]
-    writer.take(unit("SET c 3"))
-    writer.commit()
-    assert [argv[1] for argv in new.commands()] == [b"5", b"b", b"0", b"c"]
 
 
 def test_a_message_does_not_make_a_transaction_of_one_change(make: Make, disk: Disk) -> None:
@@ -320,9 +374,11 @@ def test_an_old_file_that_cannot_be_synced_is_told(make: Make, disk: Disk) -> No
     writer = make("no")
     writer.take(unit("SET a 1"))
     writer.commit()
-    writer.switch(Disk())
-    writer.former_failed()
-    assert writer.doubtful
+    assert not writer.syncing
+    former = writer.switch(Disk())
+    assert writer.syncing
+    writer.former_failed(former, OSError(errno.EIO, "broken"))
+    assert writer.failure is not None
 
 
 def test_the_thread_does_not_fall_asleep_while_something_is_being_written(make: Make, disk: Disk) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kvcore.background import PAUSE_MS, Background
 from kvcore.clock import ManualClock
 from kvcore.engine import Engine
 from kvcore.rdb.file_writer import Account, Checksum, FileWriter
-from kvcore.storage.background import PAUSE_MS, Background, SnapshotFile
+from kvcore.snapshot import StalledError
+from kvcore.storage.background import SnapshotFile
 from kvcore.storage.files import SystemFiles
 from kvcore.storage.middleware import FaultyFiles, MemoryFiles, fail_at, fail_on
 from tests.engine_client import Client
@@ -225,3 +227,32 @@ def test_a_value_that_cannot_be_written_fails_the_snapshot_and_nothing_else(
     background.start(FileWriter(-2, True), b"REDIS0010", snapshot_file(memory), lambda _error: None)
     assert isinstance(background.finish(), ArithmeticError)
     assert "Taking a snapshot failed" in caplog.text
+
+
+def test_a_disk_that_stands_still_gives_the_memory_back(
+    engine: Engine, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvcore.snapshot.EARLY_BYTES_MAX", 6 << 20)
+    for number in range(3000):
+        client("SET", f"k{number}", "x" * 4000)
+    gate = Gate()
+    background = Background(engine)
+    file = snapshot_file(gate.files, threaded=True)
+    form = FileWriter(-2, False)
+    ended: list[BaseException | None] = []
+    background.start(form, form.begin(Account(0, "7.0.15")), file, ended.append)
+    for _ in range(50):
+        background.step()
+    for number in range(3000):
+        client("SET", f"k{number}", "y")
+    assert 6 << 20 < file.waiting() < 8 << 20
+    background.step()
+    assert background.busy
+    assert file._queue.qsize() <= 1, "but what the writer had taken out"
+    assert ended == [], "and nobody waited for it"
+    gate.open_gate.set()
+    file.join()
+    background.step()
+    assert isinstance(ended[0], StalledError)
+    assert gate.memory.list(".") == []
+    assert not background.busy

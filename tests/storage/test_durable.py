@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from kvcore.clock import ManualClock
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.storage.durable import Durable
-from kvcore.storage.files import Files, SystemFiles
+from kvcore.storage.files import File, Files, SystemFiles
+from kvcore.storage.lock import DirectoryLock
 from kvcore.storage.middleware import FaultyFiles, MemoryFiles, fail_on, no_fault
 from kvcore.storage.snapshots import LoadError
 from tests.engine_client import Client
@@ -225,3 +229,139 @@ def test_who_waits_for_a_log_that_is_switched_off_is_told(files: MemoryFiles) ->
     assert [str(reply) for reply in server.call.delivered] == [
         "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
     ]
+
+
+def test_what_killed_processes_left_is_removed_before_a_log_begins(tmp_path: Path) -> None:
+    log_directory = tmp_path / "appendonlydir"
+    log_directory.mkdir()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    gone = [
+        tmp_path / f"temp-{ended.pid}.rdb",
+        tmp_path / f"temp-{os.getpid()}.rdb",
+        log_directory / f"temp-rewriteaof-bg-{os.getppid()}.aof",
+        log_directory / "temp-appendonly.aof.manifest",
+    ]
+    kept = [
+        tmp_path / f"temp-{os.getppid()}.rdb",
+        tmp_path / "temp-x.rdb",
+        tmp_path / "temp-1.rdb.bak",
+        log_directory / "temp-other.aof",
+    ]
+    for path in gone + kept:
+        path.write_bytes(b"")
+
+    def start(**directives: str) -> None:
+        config = Config()
+        config.assign("dir", str(tmp_path))
+        for name, value in directives.items():
+            config.set(name, value)
+        durable = Durable(Engine(config), exclusive=True)
+        durable.load()
+        durable.close()
+
+    start()
+    assert all(path.exists() for path in gone), "without a log the directory may be another server's, too"
+    start(appendonly="yes")
+    assert [path for path in gone if path.exists()] == []
+    assert all(path.exists() for path in kept)
+
+
+def test_no_base_is_written_where_another_process_has_the_log(tmp_path: Path) -> None:
+    lock = DirectoryLock(str(tmp_path))
+    config = Config()
+    config.assign("dir", str(tmp_path))
+    engine = Engine(config)
+    durable = Durable(engine, exclusive=True)
+    durable.load()
+    client = Client(engine)
+    try:
+        assert "check the server logs" in str(client("BGREWRITEAOF"))
+        lock.release()
+        assert client("BGREWRITEAOF") == "Background append only file rewriting started"
+    finally:
+        lock.release()
+        durable.close()
+
+
+def test_the_lock_follows_the_directory_while_no_log_is_there(tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.mkdir()
+    theirs.mkdir()
+    config = Config()
+    config.assign("dir", str(mine))
+    engine = Engine(config)
+    durable = Durable(engine, exclusive=True, threaded=False)
+    durable.load()
+    client = Client(engine)
+    lock = DirectoryLock(str(theirs))
+    try:
+        client("BGREWRITEAOF")
+        for _ in range(100):
+            engine.tick()
+        config.assign("dir", str(theirs))
+        assert "check the server logs" in str(client("BGREWRITEAOF"))
+        assert "Unable to turn on AOF" in str(client("CONFIG", "SET", "appendonly", "yes"))
+        assert os.listdir(theirs) == ["kvcore.lock"]
+        DirectoryLock(str(mine)).release()
+    finally:
+        lock.release()
+        durable.close()
+
+
+def test_a_base_that_was_begun_before_the_log_does_not_name_its_increment(files: MemoryFiles) -> None:
+    server = Server(files)
+    server.call("RPUSH", "list", *range(100_000))
+    assert server.call("BGREWRITEAOF") == "Background append only file rewriting started"
+    server.call("SET", "between", 1)
+    assert server.call("CONFIG", "SET", "appendonly", "yes") == "OK"
+    server.call("SET", "after", 1)
+    assert server.commit()
+    server.call("SET", "later", 1)
+    for _ in range(200):
+        server.engine.tick()
+        server.call("SET", "later", 1)
+        assert server.commit()
+        if server.call("WAITAOF", 1, 0, 0) == [1, 0]:
+            assert Server(files.crashed(), appendonly="yes").keys() == {b"list", b"between", b"after", b"later"}
+            return
+    raise AssertionError("it never began")
+
+
+def test_without_the_log_of_a_data_set_from_elsewhere_nobody_may_write(files: MemoryFiles) -> None:
+    faulty = FaultyFiles(files)
+    server = Server(faulty, appendonly="yes")
+    faulty.fault = fail_on("create")
+    server.engine.persistence.replaced()
+    assert str(server.call("SET", "a", 1)).startswith("MISCONF Errors writing to the AOF file: ")
+    server.clock.advance(5000)
+    server.settle()
+    assert str(server.call("SET", "a", 1)).startswith("MISCONF Errors writing to the AOF file: ")
+    faulty.fault = no_fault
+    server.clock.advance(5000)
+    server.settle()
+    assert server.call("SET", "a", 1) == "OK"
+    assert server.commit()
+    assert Server(files.crashed(), appendonly="yes").keys() == {b"a"}
+    faulty.fault = fail_on("create")
+    server.engine.persistence.replaced()
+    assert server.call("CONFIG", "SET", "appendonly", "no") == "OK"
+    assert server.call("SET", "b", 1) == "OK"
+
+
+def test_without_a_free_file_descriptor_a_rewrite_ends_well(
+    files: MemoryFiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def too_many(_path: str) -> File:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    server = Server(files, appendonly="yes")
+    server.call("SET", "a", 1)
+    assert server.call("BGREWRITEAOF") == "Background append only file rewriting started"
+    monkeypatch.setattr(files, "open", too_many)
+    server.settle()
+    assert "Too many open files" in caplog.text
+    assert "aof_last_bgrewrite_status:ok" in str(server.call("INFO", "persistence"))
+    server.call("SET", "b", 1)
+    assert server.commit()
+    assert Server(files.crashed(), appendonly="yes").keys() == {b"a", b"b"}

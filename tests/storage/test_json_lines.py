@@ -138,3 +138,49 @@ def test_every_line_is_json_of_its_own() -> None:
     [text] = lines(client)
     assert "\n" not in text
     assert json.loads(text)["key"] == {"base64": "bGluZQpicmVha/8="}
+
+
+def test_jobs() -> None:
+    client = Client(Engine())
+    client("SELECT", 4)
+    client("KEYDB.CRON", "j", "repeat", 5, 10**15, "return 1", 2, "k", b"\xff", "argument")
+    client("KEYDB.CRON", "once", "single", 10**12, "42")
+    client("PEXPIREMEMBERAT", "j", "j", 4 * 10**12)
+    client("PEXPIREAT", "j", 5 * 10**12)
+    assert lines(client)[0] == (
+        '{"db": 4, "key": "j", "type": "cron", "value": {"mode": "repeat", "start_ms": 5, '
+        '"delay_ms": 1000000000000000, "next_ms": 4000000000000, "script": "return 1", '
+        '"keys": ["k", {"base64": "/w=="}], "arguments": ["argument"]}, "expires_ms": 5000000000000}'
+    )
+    reloaded(client)
+    assert "malformed" in str(_failure('{"key": "j", "type": "cron", "value": {"mode": "single"}}'))
+
+
+def test_what_a_terminal_obeys_is_escaped() -> None:
+    client = Client(Engine())
+    client("SET", "\x1b[1m\x7f", "\x9b1m\u2028\u202e\u00e9")
+    [text] = lines(client)
+    assert text == '{"key": "\\u001b[1m\\u007f", "type": "string", "value": "\\u009b1m\\u2028\\u202e\u00e9"}'
+    reloaded(client)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"key": "k", "type": "string", "value": "v", "expires_ms": 1e999}',
+        '{"key": "k", "type": "zset", "value": [["m", 1%s]]}' % ("0" * 400),
+        '{"key": "k", "type": "set", "member_expires_ms": [["m", Infinity]], "value": ["m"]}',
+    ],
+)
+def test_numbers_that_are_too_large_are_malformed(text: str) -> None:
+    assert "malformed: OverflowError" in str(_failure(text))
+
+
+def test_json_that_is_too_deep_is_none() -> None:
+    assert "not JSON" in str(_failure("[" * 100_000))
+
+
+def _failure(text: str) -> RecordError:
+    with pytest.raises(RecordError) as caught:
+        list(commands(parse(text)))
+    return caught.value

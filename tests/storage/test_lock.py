@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kvcore.errors import LockedError
-from kvcore.storage.lock import NAME, DirectoryLock
+from kvcore.storage.lock import NAME, DirectoryLock, is_alive
 
 
 def test_a_directory_has_one_writer(tmp_path: Path) -> None:
@@ -66,3 +66,27 @@ def test_a_child_does_not_keep_what_its_parent_released(tmp_path: Path) -> None:
         os.close(end)
         os.close(begin)
         os.waitpid(child, 0)
+
+
+def test_whether_a_process_may_be_running() -> None:
+    assert is_alive(os.getppid())
+    assert not is_alive(os.getpid()), "whose temporary files are from before it"
+    assert is_alive(1), "even one that we may not signal"
+    if sys.platform != "win32":
+        assert not is_alive(2**22 + 1), "more than a system gives"
+    assert is_alive(2**70)
+
+
+def test_neither_a_full_disk_nor_odd_arguments_keep_anybody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", os.fsdecode(b"\xff")])
+    lock = DirectoryLock(str(tmp_path))
+    with pytest.raises(LockedError, match=r"in use by process \d+ \(program \?\) on "):
+        DirectoryLock(str(tmp_path))
+    lock.release()
+    if not os.path.exists("/dev/full"):
+        return
+    (tmp_path / NAME).unlink()
+    (tmp_path / NAME).symlink_to("/dev/full")
+    DirectoryLock(str(tmp_path)).release()

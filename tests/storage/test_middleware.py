@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from kvcore.storage.middleware import Crash, FaultyFiles, MemoryFiles, crash_at, fail_at, fail_on
+from kvcore.storage.middleware import Crash, FaultyFiles, MemoryFiles, crash_at, fail_at, fail_on, no_fault
 
 
 def test_files_in_memory_are_files() -> None:
@@ -104,3 +104,21 @@ def test_after_the_end_of_the_world_nothing_happens() -> None:
         file.sync()
     with pytest.raises(Crash):
         files.rename("a", "b")
+
+
+def test_what_a_failed_sync_was_to_save_no_later_one_saves() -> None:
+    memory = MemoryFiles()
+    files = FaultyFiles(memory)
+    file = files.create("a")
+    file.write(b"one")
+    file.sync()
+    memory.sync_directory(".")
+    files.fault = fail_on("sync")
+    file.write(b"two")
+    with pytest.raises(OSError, match="Input/output error"):
+        file.sync()
+    files.fault = no_fault
+    file.write(b"six")
+    file.sync()
+    assert memory.open("a").read(20) == b"onetwosix"
+    assert memory.crashed().open("a").read(20) == b"one\0\0\0six"
