@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from kvcore import plugins
+from kvcore.alone import Alone
 from kvcore.clock import steady_clock
 from kvcore.config import Config
 from kvcore.engine import Engine
@@ -111,13 +112,23 @@ class Loop:
 class ClientProtocol(asyncio.Protocol):
     """The transport side of one client."""
 
-    __slots__ = ("_check_output", "_connection", "_loop", "_receive", "_server", "_socket_transport", "_unsent")
+    __slots__ = (
+        "_check_output",
+        "_connection",
+        "_loop",
+        "_receive",
+        "_server",
+        "_socket_transport",
+        "_unsent",
+        "_unsent_bytes",
+    )
 
     def __init__(self, server: AsyncioServer, loop: Loop) -> None:
         self._server = server
         self._loop = loop
         loop.thread = threading.get_ident()
         self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._connection: Connection | None = None
         self._receive: Callable[[bytes], None] = _drop
         self._check_output: Callable[[], None] = _nothing
@@ -180,7 +191,9 @@ class ClientProtocol(asyncio.Protocol):
         """Send bytes at the end of the loop's turn."""
         if not self._unsent:
             self._loop.add(self)
+            self._unsent_bytes = 0
         self._unsent.append(data)
+        self._unsent_bytes += len(data)
 
     def send(self) -> None:
         """Send what was written in this turn."""
@@ -191,8 +204,13 @@ class ClientProtocol(asyncio.Protocol):
             self._check_output()
 
     def buffered(self) -> int:
-        """Return how many bytes wait to be sent."""
-        return self._socket_transport.get_write_buffer_size() + sum(map(len, self._unsent))
+        """Return how many bytes wait to be sent. Any thread may ask (CLIENT LIST, replication)."""
+        while True:
+            try:
+                waiting = self._unsent_bytes if self._unsent else 0
+                return self._socket_transport.get_write_buffer_size() + waiting
+            except RuntimeError:  # asyncio's transport walks a deque, which its own thread changed meanwhile
+                continue
 
     def close(self) -> None:
         """Send what is buffered, then close."""
@@ -278,6 +296,9 @@ class AsyncioServer:
     def __init__(self, engine: Engine, config: Config, host: Host | None = None) -> None:
         self.engine = engine
         self.config = config
+        if isinstance(engine.replication, Alone):
+            make_replication: Callable[[Engine], object] = plugins.load("kvcore.replication", "primary")  # type: ignore[assignment]
+            make_replication(engine)
         self.host = host if host is not None else Host(engine)
         self.port = 0
         """The TCP port in use, 0 if none."""

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from kvcore import errors
 from kvcore.errors import ProtocolError
 from kvcore.frontends.host import Host
-from kvcore.replies import NO_REPLY, Reply
+from kvcore.replies import NO_REPLY, Raw, Reply
 from kvcore.resp.decoder import Decoder
 from kvcore.resp.encoder import encode_many
 from kvcore.session import (
@@ -193,6 +193,8 @@ class Connection:
         statistics = self._host.engine.statistics
         statistics.reads += 1
         statistics.input_bytes += size
+        if size == 1 and self.session.kind == "replica":
+            self._hear_replica()
         if self._left_off:
             # Parked, or more is queued: read on, so that a disconnection is seen, up to the limit.
             self._check_query_buffer()
@@ -201,6 +203,11 @@ class Connection:
         if decoder.buffered:
             self.session.last_ms = self._host.now_ms
             self._check_query_buffer()
+
+    def _hear_replica(self) -> None:
+        """Take note of a single byte, a line end: what a replica that loads a snapshot says each second."""
+        with self._host.lock:
+            self._host.engine.replication.hear(self.session)
 
     def end(self) -> bool:
         """Hear that the client will send nothing more; False if that ends the session.
@@ -229,6 +236,8 @@ class Connection:
             if self._delivered >= 0:
                 self._unpark()
             replies = self._take_outbox()
+            if self.session.interrupt & CLOSE:
+                self._closing = True
         if self._killed:
             self._transport.abort()
             return
@@ -361,7 +370,10 @@ class Connection:
             if flags & PUSHES:
                 session.release_pushes()
             return
-        if flags & (REPLY_OFF | REPLY_SKIP):
+        if session.kind == "replica":
+            self._check_replica()
+            outbox[-1] = NO_REPLY
+        elif flags & (REPLY_OFF | REPLY_SKIP):
             outbox[-1] = NO_REPLY
         if flags & REPLY_SKIP:
             session.interrupt &= ~REPLY_SKIP
@@ -379,10 +391,23 @@ class Connection:
             self._closing = True
             self._commands = []
 
+    def _check_replica(self) -> None:
+        """Close a replica that asks for something: it could take the answer for a part of the stream."""
+        outbox = self.session.outbox
+        if all(part is NO_REPLY or type(part) is Raw for part in outbox):
+            return
+        outbox[:] = [NO_REPLY]
+        name = self.session.call.command.full_name
+        logger.warning("Replica generated a reply to command '%s', disconnecting it: %s", name, self.address)
+        self.kill()
+
     def _protocol_error(self, error: ProtocolError) -> None:
         self._closing = True
         with self._host.lock:
             self._host.engine.statistics.count_error("ERR")
+            if self.session.kind == "replica":
+                self.kill()
+                return
         self._transport.write(b"-ERR %b\r\n" % str(error).encode("utf-8", "surrogateescape"))
         self._transport.close()
 

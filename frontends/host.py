@@ -6,6 +6,7 @@ outside it.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -14,11 +15,13 @@ from kvcore.frontends.network import SocketNetwork
 from kvcore.frontends.script_turns import LockTurns
 from kvcore.session import Session
 
+logger = logging.getLogger("kvcore.host")
+
 
 class Host:
     """One engine with its lock."""
 
-    __slots__ = ("__weakref__", "engine", "lock", "next_tick_ms", "now_ms", "on_sooner", "orphans")
+    __slots__ = ("__weakref__", "engine", "lock", "next_tick_ms", "now_ms", "on_sooner", "orphans", "reads_wait")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -31,14 +34,25 @@ class Host:
         """Wall time of the tick that is scheduled."""
         self.on_sooner: Callable[[int], None] = _nobody
         """Called under the lock when a tick is due before the scheduled one."""
+        self.reads_wait = False
+        """`appendfsync always` of a store in a directory: nobody may see what a crash would undo."""
         engine.on_deadline = self._deadline
-        engine.network = SocketNetwork(self.lock)
+        engine.network = SocketNetwork(
+            self.lock, lambda: engine.persistence.commit(), lambda: engine.config.string("bind-source-addr")
+        )
         engine.scripts.turns = LockTurns(self.lock)
 
     def tick(self) -> int:
-        """Run the engine's tick; return in how many milliseconds the next one is due."""
+        """Run the engine's tick; return in how many milliseconds the next one is due.
+
+        A bug in something that time asks for must not stop the clock for all else: it is logged.
+        """
         with self.lock:
-            return self.tick_locked()
+            try:
+                return self.tick_locked()
+            except Exception:
+                logger.exception("A tick failed")
+                return 1000 // self.engine.config.integer("hz")
 
     def tick_locked(self) -> int:
         """Do what :meth:`tick` does, for a caller that holds the lock."""
@@ -48,7 +62,7 @@ class Host:
         engine.tick()
         interval = 1000 // engine.config.integer("hz")
         now = engine.now_ms()
-        deadline = engine.blocking.next_deadline_ms()
+        deadline = engine.next_deadline_ms()
         delay = min(interval, max(1, deadline - now)) if deadline else interval
         if engine.work_due_ms >= 0:
             delay = min(delay, engine.work_due_ms)

@@ -20,6 +20,7 @@ from kvcore.session import CLOSE, NO_TOUCH, OBSERVER, REPLY_OFF, REPLY_SKIP_NEXT
 from kvcore.version import REDIS_VERSION
 
 if TYPE_CHECKING:
+    from kvcore.config import Config
     from kvcore.session import Session
 
 REDACTED: Final = b"(redacted)"
@@ -29,6 +30,26 @@ REDACTED: Final = b"(redacted)"
 def is_local(session: Session) -> bool:
     """Whether a client is on this machine: loopback, a Unix socket, or the same process."""
     return session.peer.address.startswith(("127.0.0.1:", "[::1]:", "/"))
+
+
+_PROTECTED: Final = {
+    "debug": ("DEBUG", "enable-debug-command"),
+    "module|load": ("MODULE", "enable-module-command"),
+    "module|loadex": ("MODULE", "enable-module-command"),
+    "module|unload": ("MODULE", "enable-module-command"),
+}
+
+
+def protection(config: Config, session: Session, full_name: str) -> str:
+    """Return why a command is refused whatever the user may do, empty if it is not."""
+    protected = _PROTECTED.get(full_name)
+    if protected is None:
+        return ""
+    name, directive = protected
+    allowed = config.string(directive)
+    if allowed == "yes" or (allowed == "local" and is_local(session)):
+        return ""
+    return errors.protected_command(name, directive)
 
 
 def valid_name(name: bytes) -> bool:

@@ -18,7 +18,7 @@ from kvcore.arguments import integer, integer_in_range
 from kvcore.call import Call
 from kvcore.command import command
 from kvcore.commands.configuration import rewrite_file
-from kvcore.commands.connection import is_local
+from kvcore.commands.connection import protection
 from kvcore.datatypes.encoding import string_encoding
 from kvcore.datatypes.hash import Hash
 from kvcore.datatypes.list import List
@@ -51,13 +51,6 @@ def _number(argument: bytes) -> float:
     """Read the number at the start, 0 if there is none, as C's strtod and atoi do."""
     found = _NUMBER.match(argument)
     return float(found[1]) if found is not None else 0.0
-
-
-def _may_debug(call: Call) -> bool:
-    allowed = call.engine.config.string("enable-debug-command")
-    if allowed != "local":
-        return allowed == "yes"
-    return is_local(call.session)
 
 
 def _encoding(value: Value) -> str:
@@ -187,7 +180,7 @@ def _log(_call: Call, message: bytes) -> Reply:
 
 
 def _change_replication_id(call: Call) -> Reply:
-    call.engine.replication_id = f"{call.engine.random.getrandbits(160):040x}"
+    call.engine.replication.change_history()
     return OK
 
 
@@ -367,8 +360,9 @@ def _fits(usage: str, count: int) -> bool:
     summary="Inspect and provoke the server in tests.",
 )
 def debug(call: Call, subcommand: bytes, *arguments: bytes) -> Reply:
-    if not _may_debug(call):
-        raise CommandError(errors.protected_command("DEBUG", "enable-debug-command"))
+    refusal = protection(call.engine.config, call.session, "debug")
+    if refusal:
+        raise CommandError(refusal)
     name = subcommand.upper()
     if name == b"HELP" and not arguments:
         usages = {f"{n.decode()} {usage}".rstrip(): does for n, (usage, does, _) in sorted(_SUBCOMMANDS.items())}

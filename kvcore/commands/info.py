@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kvcore.keyspace import Database
 
 _UNITS: Final = ((1 << 50, "P"), (1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
-_BACKLOG_BYTES: Final = 1 << 20
 _TTL_SAMPLES: Final = 64
 
 
@@ -116,6 +115,7 @@ def _script_memory(engine: Engine) -> list[str]:
 
 def _memory(engine: Engine) -> list[str]:
     now = sums(engine)
+    replication = engine.replication.counters()
     used, peak, resident = now.used, now.peak, now.resident
     total = engine.process.total_memory_bytes()
     limit = engine.config.integer("maxmemory")
@@ -149,9 +149,9 @@ def _memory(engine: Engine) -> list[str]:
         f"mem_fragmentation_ratio:{now.fragmentation:.2f}",
         f"mem_fragmentation_bytes:{resident - used}",
         "mem_not_counted_for_evict:0",
-        "mem_replication_backlog:0",
-        "mem_total_replication_buffers:0",
-        "mem_clients_slaves:0",
+        f"mem_replication_backlog:{replication.get('mem_replication_backlog', 0)}",
+        f"mem_total_replication_buffers:{replication.get('mem_replication_backlog', 0)}",
+        f"mem_clients_slaves:{replication.get('mem_clients_slaves', 0)}",
         f"mem_clients_normal:{engine.client_memory.total()}",
         "mem_cluster_links:0",
         "mem_aof_buffer:0",
@@ -202,6 +202,7 @@ def _persistence(engine: Engine) -> list[str]:
 def _stats(engine: Engine) -> list[str]:
     statistics = engine.statistics
     keyspace = engine.keyspace.statistics
+    replication = engine.replication.counters()
     exceeded_ms, exceeding_ms = engine.eviction.exceeded_ms()
     return [
         f"total_connections_received:{statistics.connections}",
@@ -209,16 +210,16 @@ def _stats(engine: Engine) -> list[str]:
         f"instantaneous_ops_per_sec:{statistics.operations.per_second():.0f}",
         f"total_net_input_bytes:{statistics.input_bytes}",
         f"total_net_output_bytes:{statistics.output_bytes}",
-        "total_net_repl_input_bytes:0",
-        "total_net_repl_output_bytes:0",
+        f"total_net_repl_input_bytes:{replication.get('total_net_repl_input_bytes', 0)}",
+        f"total_net_repl_output_bytes:{replication.get('total_net_repl_output_bytes', 0)}",
         f"instantaneous_input_kbps:{statistics.input_rate.per_second() / 1024:.2f}",
         f"instantaneous_output_kbps:{statistics.output_rate.per_second() / 1024:.2f}",
         "instantaneous_input_repl_kbps:0.00",
         "instantaneous_output_repl_kbps:0.00",
         f"rejected_connections:{statistics.rejected_connections}",
-        "sync_full:0",
-        "sync_partial_ok:0",
-        "sync_partial_err:0",
+        f"sync_full:{replication.get('sync_full', 0)}",
+        f"sync_partial_ok:{replication.get('sync_partial_ok', 0)}",
+        f"sync_partial_err:{replication.get('sync_partial_err', 0)}",
         f"expired_keys:{keyspace.expired}",
         f"expired_stale_perc:{keyspace.expired_stale_percent:.2f}",
         f"expired_time_cap_reached_count:{engine.expiry.out_of_time}",
@@ -235,7 +236,7 @@ def _stats(engine: Engine) -> list[str]:
         "latest_fork_usec:0",
         "total_forks:0",
         "migrate_cached_sockets:0",
-        "slave_expires_tracked_keys:0",
+        f"slave_expires_tracked_keys:{replication.get('slave_expires_tracked_keys', 0)}",
         "active_defrag_hits:0",
         "active_defrag_misses:0",
         "active_defrag_key_hits:0",
@@ -258,19 +259,7 @@ def _stats(engine: Engine) -> list[str]:
 
 
 def _replication(engine: Engine) -> list[str]:
-    return [
-        "role:master",
-        "connected_slaves:0",
-        "master_failover_state:no-failover",
-        f"master_replid:{engine.replication_id}",
-        f"master_replid2:{'0' * 40}",
-        "master_repl_offset:0",
-        "second_repl_offset:-1",
-        "repl_backlog_active:0",
-        f"repl_backlog_size:{_BACKLOG_BYTES}",
-        "repl_backlog_first_byte_offset:0",
-        "repl_backlog_histlen:0",
-    ]
+    return [f"{name}:{value}" for name, value in engine.replication.fields().items()]
 
 
 def _cpu(engine: Engine) -> list[str]:

@@ -34,20 +34,6 @@ def time(call: Call) -> Reply:
     return [b"%d" % seconds, b"%d" % microseconds]
 
 
-@command(
-    "ROLE",
-    arity=1,
-    flags="noscript loading stale fast",
-    acl="admin dangerous",
-    group="server",
-    since="2.8.12",
-    complexity="O(1)",
-    summary="Return the part this server has in replication.",
-)
-def role(_call: Call) -> Reply:
-    return [b"master", 0, []]
-
-
 _PICTURES: Final = {5: (66, 8, 12), 6: (80, 20)}
 """Versions of LOLWUT with a picture: how many sizes it takes, and what they are unless given."""
 

@@ -1,7 +1,6 @@
 """redis-cli, unmodified: what it prints against kvcore is what it prints against the real server.
 
-Modes that need commands of later releases are left out: --rdb, --replica, --functions-rdb, --ldb, --cluster; and
---intrinsic-latency, which asks no server.
+Modes that need what is not there are left out: --ldb and --cluster; and --intrinsic-latency, which asks no server.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from tests.oracle.servers import HOST, Server
+from tests.oracle.servers import HOST, Server, find_oracle, start_oracle
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 SECONDS = 30
@@ -288,6 +287,64 @@ def test_subscribe(server: Server, oracle: Server, run: Run, start: Callable[...
         seen.append([*lines, lines_until(process.stdout, b"pmessage")])
     assert seen[0] == seen[1]
     assert b'"pmessage","n*","news","a b"' in seen[0][2]
+
+
+@pytest.fixture
+def prompt(server: Server, run: Run) -> Server:
+    """Return the server, which begins a snapshot as soon as it is asked for one."""
+    assert run(server, "CONFIG", "SET", "repl-diskless-sync-delay", "0").stdout == b"OK\n"
+    return server
+
+
+FUNCTION = "#!lua name=l\nredis.register_function('f', function() return 1 end)"
+
+
+@pytest.mark.parametrize("mode", ["--rdb", "--functions-rdb"])
+def test_snapshots_over_the_network(prompt: Server, oracle: Server, run: Run, tmp_path: Path, mode: str) -> None:
+    server = prompt
+    typed = b"".join(b"SET key:%d v\n" % number for number in range(1000)) + b"SADD s a b\nSELECT 3\nHSET h a 1\n"
+    for side in (server, oracle):
+        run(side, typed=typed)
+        run(side, "FUNCTION", "LOAD", "REPLACE", FUNCTION)
+    path = tmp_path / "dump.rdb"
+    found = run(server, mode, str(path))
+    assert (found.returncode, b"Transfer finished with success" in found.stderr) == (0, True), found
+    # The real server reads what came.
+    loaded = start_oracle(str(find_oracle()), "--dir", str(tmp_path))
+    try:
+        assert run(loaded, "FUNCTION", "LIST").stdout == run(oracle, "FUNCTION", "LIST").stdout
+        if mode == "--rdb":
+            assert run(loaded, "DEBUG", "DIGEST").stdout == run(oracle, "DEBUG", "DIGEST").stdout
+        else:
+            assert run(loaded, "DBSIZE").stdout == b"0\n"
+    finally:
+        loaded.stop()
+        for side in (server, oracle):
+            run(side, "FUNCTION", "FLUSH")
+
+
+def test_a_snapshot_on_standard_output(prompt: Server, run: Run) -> None:
+    run(prompt, "SET", "k", "v")
+    found = run(prompt, "--rdb", "-")
+    assert found.returncode == 0
+    assert found.stdout.startswith(b"REDIS0010")
+
+
+@pytest.mark.parametrize("mode", ["--replica", "--slave"])
+def test_showing_the_stream(prompt: Server, run: Run, start: Callable[..., Any], mode: str) -> None:
+    server = prompt
+    before = run(server, "INFO", "replication").stdout
+    process = start(server, mode)
+    deadline = time.monotonic() + SECONDS
+    while b"state=online" not in run(server, "INFO", "replication").stdout:
+        assert time.monotonic() < deadline, before
+    for number in range(3):  # redis-cli takes the first for an answer to its acknowledgement
+        run(server, "SET", "k", f"a {number}")
+    run(server, "-n", "3", "DEL", "none")
+    run(server, "-n", "3", "SET", "last", "one")
+    lines_until(process.stdout, b'"a 2"')
+    assert process.stdout.readline() == b'"SELECT","3"\n'
+    assert process.stdout.readline() == b'"SET","last","one"\n'
 
 
 class Terminal:
