@@ -21,8 +21,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, overload
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 from kvcore import plugins
 from kvcore.arguments import Argument, encode
@@ -32,6 +31,7 @@ from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.errors import ClosedError, CommandError, ConfigError, NotDurableError, WrongTypeError
 from kvcore.frontends.host import Host
+from kvcore.frontends.store import NO_VALUE, BaseStore
 from kvcore.frontends.store_base import (
     Convert,
     Duration,
@@ -40,9 +40,7 @@ from kvcore.frontends.store_base import (
     R,
     T,
     Value,
-    as_string,
     decoded,
-    plain,
     same,
     settle,
 )
@@ -52,13 +50,10 @@ from kvcore.replies import Push, Reply, Singleton
 from kvcore.session import Session
 
 if TYPE_CHECKING:
-    from kvcore.frontends.caching import Cache, KeyFunction
     from kvcore.frontends.keeper import Keeper
-    from kvcore.frontends.locking import Lock, RateLimit
     from kvcore.frontends.store_pipeline import Pipeline
     from kvcore.frontends.store_pubsub import PubSub
-    from kvcore.frontends.store_scripts import BitField, Script
-    from kvcore.frontends.views import Counter, HashView, ListView, SetView, SortedSetView, StreamView
+    from kvcore.frontends.views import SetView
 
 _COMMANDS_PER_TICK: Final = 256
 """No thread ticks for an embedded store: every so many commands one of them looks whether it is time to."""
@@ -88,7 +83,6 @@ _Sessions = list[Session]
 _CLOSED: Final = "the store is closed; open it again with kvcore.open()"
 _TICK_MASK: Final = _COMMANDS_PER_TICK - 1
 UNREAD: Final = Singleton("UNREAD")
-_NO_VALUE: Final = Singleton("NO_VALUE")
 _FORKED: Final = "the store was opened before this process was forked, and stays with the parent: open one here"
 
 _stores: weakref.WeakSet[Store[Reply]] = weakref.WeakSet()
@@ -104,7 +98,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-class Store(StoreMapping[T]):
+class Store(BaseStore[T]):
     """An embedded store. Make one with :func:`kvcore.open`.
 
     Its commands have redis-py's names and arguments and return what those do. ``Store[bytes]`` returns bytes where
@@ -209,27 +203,7 @@ class Store(StoreMapping[T]):
                 session.close()
                 self.engine.drop(session)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     # Commands
-
-    def execute(self, *arguments: Argument) -> Reply:
-        """Run any command and return its reply; raise CommandError for an error reply.
-
-        A blocking command (BLPOP ...) blocks the calling thread only.
-        """
-        if not arguments:
-            raise TypeError("execute() needs the name of a command")
-        reply = self.run([encode(argument) for argument in arguments])
-        if isinstance(reply, CommandError):
-            raise reply
-        return decoded(plain(reply)) if self._decode else plain(reply)
 
     def _call(self, convert: Convert[R], *arguments: Argument) -> R:
         # run(), without its calls: they would be a third of a command's time.
@@ -242,20 +216,15 @@ class Store(StoreMapping[T]):
         ]
         with self.mutex:
             reply = self._execute(session, argv)
+            interrupt = session.interrupt  # a parked command may be served from here on, and look as if it never was
             self._countdown -= 1
             if self._countdown < 0:
                 self._tick_if_due()
-        if session.interrupt or self._commit is not None:
+        if interrupt or self._commit is not None:
             reply = self._conclude(session, local.delivered, reply)
         if convert is same and type(reply) is int:
             return reply  # type: ignore[return-value]
         return settle(reply, convert, self._decode)  # type: ignore[no-any-return]
-
-    def _call_status(self, convert: Convert[R], *arguments: Argument) -> R:
-        return as_string(self._call(convert, *arguments), self._decode)  # type: ignore[no-any-return]
-
-    def _call_undecoded(self, convert: Convert[R], *arguments: Argument) -> R:
-        return settle(self.run([encode(word) for word in arguments]), convert, False)  # type: ignore[no-any-return]
 
     def run(self, argv: _Argv) -> Reply:
         """Run a command given as bytes; error replies are returned. What a front end on top of this one calls."""
@@ -268,10 +237,11 @@ class Store(StoreMapping[T]):
         """Run a command in a session of which this thread is the only user; parked ones wait for ``delivered``."""
         with self.mutex:
             reply = self._execute(session, argv)
+            interrupt = session.interrupt
             self._countdown -= 1
             if self._countdown < 0:
                 self._tick_if_due()
-        if session.interrupt or self._commit is not None:
+        if interrupt or self._commit is not None:
             return self._conclude(session, delivered, reply)
         return reply
 
@@ -294,8 +264,9 @@ class Store(StoreMapping[T]):
         while done < len(commands):
             with self.mutex:
                 done += self.engine.execute_many(session, commands[done : done + _COMMANDS_PER_TICK], replies)
+                interrupt = session.interrupt
                 self._tick_if_due()
-            if session.interrupt:
+            if interrupt:
                 if type(replies[-1]) is Blocked:
                     replies[-1] = self._wait(replies[-1], delivered)
                 else:
@@ -327,7 +298,7 @@ class Store(StoreMapping[T]):
                     value = None
                 if type(value) is bytes and not (db.expires.size or db.hooked):
                     db.statistics.hits += 1
-                    if not self._decode:
+                    if not (self._decode or self._host.reads_wait):
                         return value  # type: ignore[return-value]
                 else:
                     self._keyspace.unit_ms = 0
@@ -342,7 +313,7 @@ class Store(StoreMapping[T]):
     def _got(self, value: Reply) -> T | None:
         """Return what :meth:`get` found where that is not simply bytes."""
         if self._commit is not None:
-            self.keep()  # reading may have found that the key has expired
+            self.keep()  # the key may have expired, or another thread's write be on its way to the disk
         if value is not None and not isinstance(value, bytes | bytearray):
             with self.mutex:
                 self._get.failed += 1
@@ -371,7 +342,7 @@ class Store(StoreMapping[T]):
     def set(
         self,
         name: Key,
-        value: Value | Singleton = _NO_VALUE,
+        value: Value | Singleton = NO_VALUE,
         ex: Duration | None = None,
         px: Duration | None = None,
         nx: bool = False,
@@ -390,7 +361,7 @@ class Store(StoreMapping[T]):
         if nx or xx or get or keepttl or not (ex is px is exat is pxat is None):
             if isinstance(value, Singleton):
                 raise TypeError("set() needs a value for these options")
-            return super().set(name, value, ex, px, nx, xx, keepttl, get, exat, pxat)
+            return StoreMapping.set(self, name, value, ex, px, nx, xx, keepttl, get, exat, pxat)
         session = self._local.session
         if session is None:
             session = self._begin()
@@ -420,7 +391,7 @@ class Store(StoreMapping[T]):
                 if not calls & _TICK_MASK:
                     self._tick_if_due()
                 return True
-        return super().set(key, data)
+        return StoreMapping.set(self, key, data)
 
     def read_in(self, session: Session, key: bytes) -> Reply:
         """Do GET in a session, or return ``UNREAD`` where something unusual is the matter."""
@@ -428,13 +399,26 @@ class Store(StoreMapping[T]):
         with self.mutex:
             if engine.gate | session.gate or engine.monitors:
                 return UNREAD
-            self._keyspace.unit_ms = 0
+            # As in get(): what Database.read() does for a string that cannot have expired.
             self._get.calls += 1
-            value = session.call.db.read(key)
-            if engine.pending:
-                engine.finish_unit()
-            self.count_command()
-        return value if type(value) is bytes and not self._decode else self._got(value)
+            db = session.call.db
+            try:
+                value: Reply = db.directory[hash(key) & db.mask][key]
+            except KeyError:
+                value = None
+            if type(value) is bytes and not (db.expires.size or db.hooked):
+                db.statistics.hits += 1
+            else:
+                self._keyspace.unit_ms = 0
+                value = db.read(key)
+                if engine.pending:
+                    engine.finish_unit()
+            self._countdown -= 1
+            if self._countdown < 0:
+                self._tick_if_due()
+        if type(value) is bytes and not (self._decode or self._host.reads_wait):
+            return value
+        return self._got(value)
 
     def put_in(self, session: Session, key: bytes, data: bytes) -> bool:
         """Do SET in a session, or return False where something unusual is the matter."""
@@ -456,106 +440,29 @@ class Store(StoreMapping[T]):
 
     def pipeline(self, transaction: bool = True) -> Pipeline[T]:
         """Return a batch of commands that run together when :meth:`~Pipeline.execute` is called."""
-        from kvcore.frontends.store_pipeline import Pipeline
+        from kvcore.frontends.store_pipeline import SessionPipeline
 
-        return Pipeline(self, transaction)
-
-    @overload
-    def transaction(
-        self, func: Callable[[Pipeline[T]], object], *watches: Key, value_from_callable: Literal[False] = False
-    ) -> _Replies: ...
-    @overload
-    def transaction(self, func: Callable[[Pipeline[T]], R], *watches: Key, value_from_callable: Literal[True]) -> R: ...
-    def transaction(
-        self, func: Callable[[Pipeline[T]], R], *watches: Key, value_from_callable: bool = False
-    ) -> R | _Replies:
-        """Run ``func(pipeline)`` and what it queued, as often as it takes until no watched key changed meanwhile.
-
-        Reads come first and return values; after ``pipeline.multi()`` commands are queued. Return the replies, or
-        what ``func`` returned.
-        """
-        from kvcore.frontends.store_pipeline import transact
-
-        result, replies = transact(self, func, watches)
-        return result if value_from_callable else replies
+        return SessionPipeline(self, transaction)
 
     def pubsub(self, ignore_subscribe_messages: bool = False) -> PubSub[T]:
         """Return a listener to channels and patterns."""
-        from kvcore.frontends.store_pubsub import PubSub
+        from kvcore.frontends.store_pubsub import PubSub, SessionFeed
 
-        return PubSub(self, ignore_subscribe_messages)
+        self.check_open()
+        return PubSub(SessionFeed(self), self.decodes, ignore_subscribe_messages)
 
-    def lock(
-        self,
-        name: Key,
-        ttl: float | None = None,
-        *,
-        blocking: bool = True,
-        blocking_timeout: float | None = None,
-    ) -> Lock:
-        """Return a lock by that name, for ``with``; who holds it loses it after ``ttl`` seconds, if given.
+    def declare(self, declaration: Callable[[Engine], None]) -> None:
+        """Let the engine know commands of a front end."""
+        with self.mutex:
+            declaration(self.engine)
 
-        It is not reentrant. A waiter gives up after ``blocking_timeout`` seconds, or at once with ``blocking=False``.
-        """
-        from kvcore.frontends.locking import Lock
+    def run_lock_command(self, *words: Argument) -> int:
+        """Run one of the commands behind locks and rate limits; see :mod:`kvcore.frontends.locking`."""
+        if words[0] not in self.engine.commands:
+            from kvcore.frontends.locking import declare
 
-        return Lock(self, name, ttl, blocking=blocking, blocking_timeout=blocking_timeout)
-
-    def rate_limit(self, name: Key, limit: int, window: float) -> RateLimit:
-        """Return a counter that allows ``limit`` hits in any ``window`` seconds."""
-        from kvcore.frontends.locking import RateLimit
-
-        return RateLimit(self, name, limit, window)
-
-    def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
-        """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
-        from kvcore.frontends.caching import Cache
-
-        return Cache(self, ttl, key=key, prefix=prefix)
-
-    def register_script(self, script: str | bytes) -> Script:
-        """Return a Lua script to be called like a function."""
-        from kvcore.frontends.store_scripts import Script
-
-        return Script(self, script)
-
-    def bitfield(self, key: Key, default_overflow: str | None = None) -> BitField:
-        """Return a list of operations on integers of any width in a string, to be executed together."""
-        from kvcore.frontends.store_scripts import BitField
-
-        return BitField(self, key, default_overflow)
-
-    # Views
-
-    def dict(self, name: Key) -> HashView[T]:
-        """Return a hash as a mutable mapping."""
-        from kvcore.frontends.views import HashView
-
-        return HashView(self, name)
-
-    def list(self, name: Key) -> ListView[T]:
-        """Return a list as a mutable sequence."""
-        from kvcore.frontends.views import ListView
-
-        return ListView(self, name)
-
-    def sorted_set(self, name: Key) -> SortedSetView[T]:
-        """Return a sorted set as a mutable mapping of members to scores, in the order of these."""
-        from kvcore.frontends.views import SortedSetView
-
-        return SortedSetView(self, name)
-
-    def stream(self, name: Key) -> StreamView[T]:
-        """Return a stream as a sequence of entries to append to."""
-        from kvcore.frontends.views import StreamView
-
-        return StreamView(self, name)
-
-    def counter(self, name: Key) -> Counter:
-        """Return an integer to count with."""
-        from kvcore.frontends.views import Counter
-
-        return Counter(self, name)
+            self.declare(declare)
+        return self._call(same, *words)
 
     # Life, behind the scenes
 
@@ -594,7 +501,7 @@ class Store(StoreMapping[T]):
             session.release_pushes()
             pushes = [list(item) for item in session.outbox if isinstance(item, Push)]
             session.outbox.clear()
-        return pushes
+        return decoded(pushes) if self._decode else pushes
 
     def check_open(self) -> None:
         """Raise ClosedError if the store was closed."""

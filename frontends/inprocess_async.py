@@ -11,19 +11,20 @@ is bound to a loop: a store may be used from several, one after another or at on
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, overload
+import queue
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 from kvcore.arguments import Argument, encode
 from kvcore.blocking import Blocked
 from kvcore.command import BLOCKING
 from kvcore.config import Config
-from kvcore.dispatch import HOLDING, INTERCEPTED, PAUSED
 from kvcore.engine import Engine
 from kvcore.errors import ClosedError, CommandError
 from kvcore.frontends.inprocess import UNREAD, Store
 from kvcore.frontends.inprocess import open as open_store
+from kvcore.frontends.store import NO_VALUE, check_no_options
+from kvcore.frontends.store_async import BaseAsyncStore
 from kvcore.frontends.store_base import (
     Convert,
     Duration,
@@ -31,34 +32,26 @@ from kvcore.frontends.store_base import (
     Moment,
     T,
     Value,
-    as_string,
-    decoded,
-    plain,
     same,
     settle,
 )
 from kvcore.frontends.waiting import Wakeup, in_thread, wakeup
+from kvcore.gates import HOLDING, INTERCEPTED, PAUSED
 from kvcore.replies import Reply, Singleton
 from kvcore.session import Session
 
 if TYPE_CHECKING:
     import threading
 
-    from kvcore.frontends.async_commands import AsyncCommands
     from kvcore.frontends.caching import Cache, KeyFunction
-    from kvcore.frontends.locking import AsyncLock, AsyncRateLimit
     from kvcore.frontends.store_pipeline import AsyncPipeline
     from kvcore.frontends.store_pubsub import AsyncPubSub
-    from kvcore.frontends.store_scripts import BitField, Script
     from kvcore.frontends.views import Counter, HashView, ListView, SetView, SortedSetView, StreamView
-else:
-    from kvcore.frontends.store_commands import StoreCommands as AsyncCommands
 
 _WAITING: Final = frozenset({"migrate", "wait", "waitaof"})
 """Commands that may wait although they are not marked as blocking."""
 
 _COMMANDS_PER_TURN: Final = 256
-_NO_VALUE: Final = Singleton("NO_VALUE")
 _WAITS: Final = Singleton("WAITS")
 
 # The store has methods called list, dict and set.
@@ -67,7 +60,7 @@ _Replies = list[Reply]
 _Messages = list[list[Reply]]
 
 
-class AsyncStore(AsyncCommands[T]):
+class AsyncStore(BaseAsyncStore[T]):
     """An embedded store for coroutines. Make one with :func:`kvcore.aio.open`, or over an open :class:`Store`.
 
     All coroutines share one session, as callers of one connection would; a blocking command waits in a session of its
@@ -98,9 +91,7 @@ class AsyncStore(AsyncCommands[T]):
 
     def _begin(self) -> Session:
         self.check_open()
-        with self.mutex:
-            session = self._session = self.engine.session(trusted=True)
-            session.protocol = 3
+        session = self._session = self._store.new_session(queue.SimpleQueue())
         return session
 
     def own_session(self) -> Session:
@@ -112,19 +103,15 @@ class AsyncStore(AsyncCommands[T]):
     def new_session(self) -> Session:
         """Begin a session on the shared one's database; its owner ends it with :meth:`end_session` or :meth:`leave`."""
         own = self.own_session()
-        with self.mutex:
-            session = self.engine.session(trusted=True)
-            session.protocol = 3
-            session.call.db = own.call.db
-            session.name = own.name
+        session = self._store.new_session(queue.SimpleQueue(), own)
+        session.name = own.name
         return session
 
     own_aside = new_session
 
     def end_session(self, session: Session) -> None:
         """End a session that :meth:`new_session` began."""
-        with self.mutex:
-            self.engine.drop(session)
+        self._store.end_session(session)
 
     def leave(self, session: Session) -> None:
         """Have a session end at the next tick: for a collector that may run in a thread that holds the lock."""
@@ -135,24 +122,7 @@ class AsyncStore(AsyncCommands[T]):
         self._closed = True
         self._store.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     # Commands
-
-    async def execute(self, *arguments: Argument) -> Reply:
-        """Run any command and return its reply; raise CommandError for an error reply."""
-        if not arguments:
-            raise TypeError("execute() needs the name of a command")
-        reply = await self.run([encode(argument) for argument in arguments])
-        if isinstance(reply, CommandError):
-            raise reply
-        return decoded(plain(reply)) if self.decodes else plain(reply)
 
     async def _call(self, convert: Convert[object], *arguments: Argument) -> Reply:
         argv = [word if type(word) is bytes else encode(word) for word in arguments]
@@ -162,12 +132,6 @@ class AsyncStore(AsyncCommands[T]):
         if convert is same and type(reply) is int:
             return reply
         return settle(reply, convert, self.decodes)
-
-    async def _call_status(self, convert: Convert[object], *arguments: Argument) -> Reply:
-        return as_string(await self._call(convert, *arguments), self.decodes)
-
-    async def _call_undecoded(self, convert: Convert[object], *arguments: Argument) -> Reply:
-        return settle(await self.run([encode(word) for word in arguments]), convert, False)
 
     async def run(self, argv: _Argv) -> Reply:
         """Run a command given as bytes; error replies are returned."""
@@ -269,112 +233,35 @@ class AsyncStore(AsyncCommands[T]):
         """Take the messages that subscriptions of the shared session received. Needs no await."""
         return [] if self._session is None else self._store.messages_of(self._session)
 
-    # Iterators
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        """Yield the keys."""
-        return self.scan_iter()
-
-    async def scan_iter(
-        self, match: Value | None = None, count: int | None = None, _type: str | None = None
-    ) -> AsyncIterator[T]:
-        """Yield the keys, each that is there all the while once or more; nothing is held while it is not asked."""
-        cursor = -1
-        while cursor:
-            cursor, keys = await self.scan(max(cursor, 0), match, count, _type)
-            for key in keys:
-                yield key
-
-    async def hscan_iter(
-        self, name: Key, match: Value | None = None, count: int | None = None
-    ) -> AsyncIterator[tuple[T, T]]:
-        """Yield the fields of a hash with their values."""
-        cursor = -1
-        while cursor:
-            cursor, fields = await self.hscan(name, max(cursor, 0), match, count)
-            for item in fields.items():
-                yield item
-
-    async def sscan_iter(self, name: Key, match: Value | None = None, count: int | None = None) -> AsyncIterator[T]:
-        """Yield the members of a set."""
-        cursor = -1
-        while cursor:
-            cursor, members = await self.sscan(name, max(cursor, 0), match, count)
-            for member in members:
-                yield member
-
-    async def zscan_iter(
-        self, name: Key, match: Value | None = None, count: int | None = None
-    ) -> AsyncIterator[tuple[T, float]]:
-        """Yield the members of a sorted set with their scores."""
-        cursor = -1
-        while cursor:
-            cursor, members = await self.zscan(name, max(cursor, 0), match, count)
-            for member in members:
-                yield member
-
     # What is more than a command
 
     def pipeline(self, transaction: bool = True) -> AsyncPipeline[T]:
         """Return a batch of commands that run together when its ``execute()`` is awaited."""
-        from kvcore.frontends.store_pipeline import AsyncPipeline
+        from kvcore.frontends.store_pipeline import AsyncSessionPipeline
 
-        return AsyncPipeline(self, transaction)
-
-    async def transaction(self, func: Callable[[AsyncPipeline[T]], object], *watches: Key) -> _Replies:
-        """Run ``func(pipeline)``, awaited if it can be, and what it queued, until no watched key changed meanwhile."""
-        from kvcore.frontends.store_pipeline import transact_async
-
-        return await transact_async(self, func, watches)
+        return AsyncSessionPipeline(self, transaction)
 
     def pubsub(self, ignore_subscribe_messages: bool = False) -> AsyncPubSub[T]:
         """Return a listener to channels and patterns."""
-        from kvcore.frontends.store_pubsub import AsyncPubSub
+        from kvcore.frontends.store_pubsub import AsyncPubSub, AsyncSessionFeed
 
-        return AsyncPubSub(self, ignore_subscribe_messages)
-
-    def lock(
-        self,
-        name: Key,
-        ttl: float | None = None,
-        *,
-        blocking: bool = True,
-        blocking_timeout: float | None = None,
-    ) -> AsyncLock:
-        """Return a lock by that name, for ``async with``; its holder loses it after ``ttl`` seconds, if given.
-
-        It is not reentrant. A waiter gives up after ``blocking_timeout`` seconds, or at once with ``blocking=False``.
-        """
-        from kvcore.frontends.locking import AsyncLock
-
-        return AsyncLock(self, name, ttl, blocking=blocking, blocking_timeout=blocking_timeout)
-
-    def rate_limit(self, name: Key, limit: int, window: float) -> AsyncRateLimit:
-        """Return a counter that allows ``limit`` hits in any ``window`` seconds."""
-        from kvcore.frontends.locking import AsyncRateLimit
-
-        return AsyncRateLimit(self, name, limit, window)
+        self.check_open()
+        return AsyncPubSub(AsyncSessionFeed(self), self.decodes, ignore_subscribe_messages)
 
     def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
         """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
         return self._store.cache(ttl, key=key, prefix=prefix)
 
-    def register_script(self, script: str | bytes) -> Script:
-        """Return a Lua script to be called like a coroutine function."""
-        from kvcore.frontends.store_scripts import Script
+    async def run_lock_command(self, *words: Argument) -> int:
+        """Run one of the commands behind locks and rate limits; see :mod:`kvcore.frontends.locking`."""
+        if words[0] not in self.engine.commands:
+            from kvcore.frontends.locking import declare
 
-        return Script(self, script)
-
-    def bitfield(self, key: Key, default_overflow: str | None = None) -> BitField:
-        """Return a list of operations on integers of any width in a string; its ``execute()`` is awaited."""
-        from kvcore.frontends.store_scripts import BitField
-
-        return BitField(self, key, default_overflow)
-
-    def declare(self, declaration: Callable[[Engine], None]) -> None:
-        """Let the engine know commands of a front end."""
-        with self.mutex:
-            declaration(self.engine)
+            self._store.declare(declare)
+        result: int = await self.run([encode(word) for word in words])
+        if isinstance(result, CommandError):
+            raise result
+        return result
 
     @overload
     def set(self, name: Key) -> SetView[T]: ...
@@ -395,7 +282,7 @@ class AsyncStore(AsyncCommands[T]):
     def set(
         self,
         name: Key,
-        value: Value | Singleton = _NO_VALUE,
+        value: Value | Singleton = NO_VALUE,
         ex: Duration | None = None,
         px: Duration | None = None,
         nx: bool = False,
@@ -412,6 +299,7 @@ class AsyncStore(AsyncCommands[T]):
         ``name`` as a mutable set, which needs no await.
         """
         if isinstance(value, Singleton):
+            check_no_options(ex, px, nx, xx, keepttl, get, exat, pxat)
             return self._store.set(name)
         if not (nx or xx or get or keepttl) and ex is px is exat is pxat is None:
             return self._put(encode(name), encode(value))
@@ -430,7 +318,7 @@ class AsyncStore(AsyncCommands[T]):
         session = self._session
         if session is None or self._closed or self._store.is_closed:
             session = self._begin()
-        key = name if type(name) is bytes else encode(name)
+        key = name.encode() if type(name) is str else name if type(name) is bytes else encode(name)
         if not self._keeps:
             value = self._store.read_in(session, key)
             if value is not UNREAD:

@@ -12,6 +12,7 @@ import threading
 from kvcore.errors import CLOSED_STORE, FORKED_STORE, READ_ONLY_STORE, KvcoreError
 from kvcore.frontends.host import Host
 from kvcore.ports import MemoryOnly
+from kvcore.storage.aof_writer import ALWAYS
 from kvcore.storage.durable import Durable
 from kvcore.storage.lock import DirectoryLock
 
@@ -36,12 +37,14 @@ class Keeper:
             raise KvcoreError(f"there is no directory {directory!r} to be read")
         self._lock = DirectoryLock(directory, shared=readonly)
         try:
-            self._durable = Durable(engine)
+            self._durable = Durable(engine, locked=not readonly)
             if readonly:
                 self._durable.read()
                 self._keep_off(READ_ONLY_STORE)
                 return
             self._durable.load(adopt=True)
+            engine.config.on_change("appendfsync", self._follow_config)
+            self._follow_config()
         except BaseException:
             self._lock.release()
             raise
@@ -69,6 +72,9 @@ class Keeper:
                 return self._durable.close() and saved
         finally:
             self._lock.release()
+
+    def _follow_config(self) -> None:
+        self._host.reads_wait = self._host.engine.config.string("appendfsync") == ALWAYS
 
     def _keep_off(self, refusal: str) -> None:
         """Have the engine change nothing and save nothing."""

@@ -25,14 +25,13 @@ from kvcore.call import Call
 from kvcore.command import Command
 from kvcore.engine import Engine
 from kvcore.errors import KvcoreError
-from kvcore.frontends.store_base import same
 from kvcore.frontends.waiting import current_task
 from kvcore.notifications import GENERIC, STRING
 from kvcore.replies import Reply
 
 if TYPE_CHECKING:
-    from kvcore.frontends.inprocess import Store
-    from kvcore.frontends.inprocess_async import AsyncStore
+    from kvcore.frontends.store import BaseStore
+    from kvcore.frontends.store_async import BaseAsyncStore
 
 _TAKEN: Final = 1
 _HELD: Final = 0
@@ -211,7 +210,7 @@ class Lock(BaseLock):
 
     def __init__(
         self,
-        store: Store[Reply],
+        store: BaseStore[Reply],
         name: Argument,
         ttl: float | None = None,
         *,
@@ -220,8 +219,6 @@ class Lock(BaseLock):
     ) -> None:
         super().__init__(name, ttl, blocking, blocking_timeout)
         self._store = store
-        with store.mutex:
-            declare(store.engine)
 
     def acquire(self, blocking: bool | None = None) -> bool:
         """Take the lock; False if it was not to be had in time. Raises LockError if this thread has it."""
@@ -229,19 +226,19 @@ class Lock(BaseLock):
         timeout_ms, deadline = self._deadline(who, blocking)
         token = secrets.token_hex(16).encode()
         while True:
-            result: int = self._store._call(same, *self._attempt(token, timeout_ms, deadline))
+            result: int = self._store.run_lock_command(*self._attempt(token, timeout_ms, deadline))
             if result != _AGAIN:
                 return self._settled(result, who, token)
 
     def release(self) -> None:
         """Let others have the lock; raise LockError if this thread does not have it, or has no more."""
         words = self._release_words(threading.get_ident())
-        if not self._store._call(same, *words):
+        if not self._store.run_lock_command(*words):
             raise self._lost()
 
     def extend(self, ttl: float) -> None:
         """Hold the lock for ``ttl`` seconds from now on; raise LockError if this thread does not have it any more."""
-        if not self._store._call(same, *self._extension(threading.get_ident(), ttl)):
+        if not self._store.run_lock_command(*self._extension(threading.get_ident(), ttl)):
             raise self._lost()
 
     def locked(self) -> bool:
@@ -275,7 +272,7 @@ class AsyncLock(BaseLock):
 
     def __init__(
         self,
-        store: AsyncStore[Reply],
+        store: BaseAsyncStore[Reply],
         name: Argument,
         ttl: float | None = None,
         *,
@@ -284,7 +281,6 @@ class AsyncLock(BaseLock):
     ) -> None:
         super().__init__(name, ttl, blocking, blocking_timeout)
         self._store = store
-        store.declare(declare)
 
     async def acquire(self, blocking: bool | None = None) -> bool:
         """Take the lock; False if it was not to be had in time. Raises LockError if this task has it."""
@@ -292,18 +288,18 @@ class AsyncLock(BaseLock):
         timeout_ms, deadline = self._deadline(who, blocking)
         token = secrets.token_hex(16).encode()
         while True:
-            result: int = await self._store.execute(*self._attempt(token, timeout_ms, deadline))
+            result: int = await self._store.run_lock_command(*self._attempt(token, timeout_ms, deadline))
             if result != _AGAIN:
                 return self._settled(result, who, token)
 
     async def release(self) -> None:
         """Let others have the lock; raise LockError if this task does not have it, or has no more."""
-        if not await self._store.execute(*self._release_words(current_task())):
+        if not await self._store.run_lock_command(*self._release_words(current_task())):
             raise self._lost()
 
     async def extend(self, ttl: float) -> None:
         """Hold the lock for ``ttl`` seconds from now on; raise LockError if this task does not have it any more."""
-        if not await self._store.execute(*self._extension(current_task(), ttl)):
+        if not await self._store.run_lock_command(*self._extension(current_task(), ttl)):
             raise self._lost()
 
     async def locked(self) -> bool:
@@ -356,11 +352,9 @@ class RateLimit(BaseRateLimit):
 
     __slots__ = ("_store",)
 
-    def __init__(self, store: Store[Reply], name: Argument, limit: int, window: float) -> None:
+    def __init__(self, store: BaseStore[Reply], name: Argument, limit: int, window: float) -> None:
         super().__init__(name, limit, window)
         self._store = store
-        with store.mutex:
-            declare(store.engine)
 
     def hit(self, who: Argument = "") -> bool:
         """Count a hit; return whether it is allowed. What is refused does not count. O(log limit)."""
@@ -368,12 +362,12 @@ class RateLimit(BaseRateLimit):
 
     def wait_time(self, who: Argument = "") -> float:
         """Count a hit if it is allowed, and return 0; else return the seconds until one will be."""
-        left: int = self._store._call(same, *self._words(who))
+        left: int = self._store.run_lock_command(*self._words(who))
         return max(left, 0) / 1000
 
     def remaining(self, who: Argument = "") -> int:
         """Return how many hits are left, and count none."""
-        used: int = self._store._call(same, b"kvcore.used", self._key(who), self._window_ms)
+        used: int = self._store.run_lock_command(b"kvcore.used", self._key(who), self._window_ms)
         return max(self.limit - used, 0)
 
     def reset(self, who: Argument = "") -> None:
@@ -386,10 +380,9 @@ class AsyncRateLimit(BaseRateLimit):
 
     __slots__ = ("_store",)
 
-    def __init__(self, store: AsyncStore[Reply], name: Argument, limit: int, window: float) -> None:
+    def __init__(self, store: BaseAsyncStore[Reply], name: Argument, limit: int, window: float) -> None:
         super().__init__(name, limit, window)
         self._store = store
-        store.declare(declare)
 
     async def hit(self, who: Argument = "") -> bool:
         """Count a hit; return whether it is allowed. What is refused does not count. O(log limit)."""
@@ -397,12 +390,12 @@ class AsyncRateLimit(BaseRateLimit):
 
     async def wait_time(self, who: Argument = "") -> float:
         """Count a hit if it is allowed, and return 0; else return the seconds until one will be."""
-        left: int = await self._store.execute(*self._words(who))
+        left: int = await self._store.run_lock_command(*self._words(who))
         return max(left, 0) / 1000
 
     async def remaining(self, who: Argument = "") -> int:
         """Return how many hits are left, and count none."""
-        used: int = await self._store.execute(b"kvcore.used", self._key(who), self._window_ms)
+        used: int = await self._store.run_lock_command(b"kvcore.used", self._key(who), self._window_ms)
         return max(self.limit - used, 0)
 
     async def reset(self, who: Argument = "") -> None:

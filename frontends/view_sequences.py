@@ -11,7 +11,7 @@ from kvcore.errors import CommandError
 from kvcore.frontends.store_base import Entry, Key, T, Value
 
 if TYPE_CHECKING:
-    from kvcore.frontends.inprocess import Store
+    from kvcore.frontends.store import BaseStore
     from kvcore.frontends.store_pipeline import Pipeline
 
 __all__ = ["Entry", "ListView", "StreamGroup", "StreamView"]
@@ -25,7 +25,7 @@ class ListView(MutableSequence[T]):
 
     __slots__ = ("_store", "key")
 
-    def __init__(self, store: Store[T], key: Key) -> None:
+    def __init__(self, store: BaseStore[T], key: Key) -> None:
         self._store = store
         self.key = encode(key)
 
@@ -217,7 +217,7 @@ class StreamView(Generic[T]):
 
     __slots__ = ("_store", "key")
 
-    def __init__(self, store: Store[T], key: Key) -> None:
+    def __init__(self, store: BaseStore[T], key: Key) -> None:
         self._store = store
         self.key = encode(key)
 
@@ -305,7 +305,7 @@ class StreamGroup(Generic[T]):
 
     __slots__ = ("_store", "key", "name")
 
-    def __init__(self, store: Store[T], key: bytes, name: bytes) -> None:
+    def __init__(self, store: BaseStore[T], key: bytes, name: bytes) -> None:
         self._store = store
         self.key = key
         self.name = name

@@ -24,7 +24,7 @@ from kvcore.replies import Reply
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
 
-    from kvcore.frontends.inprocess import Store
+    from kvcore.frontends.store import BaseStore
     from kvcore.frontends.store_pipeline import Pipeline
 
 __all__ = [
@@ -54,7 +54,7 @@ class HashView(MutableMapping[T, T]):
 
     __slots__ = ("_store", "key")
 
-    def __init__(self, store: Store[T], key: Key) -> None:
+    def __init__(self, store: BaseStore[T], key: Key) -> None:
         self._store = store
         self.key = encode(key)
 
@@ -171,7 +171,7 @@ class SetView(MutableSet[T]):
 
     __slots__ = ("_store", "key")
 
-    def __init__(self, store: Store[T], key: Key) -> None:
+    def __init__(self, store: BaseStore[T], key: Key) -> None:
         self._store = store
         self.key = encode(key)
 
@@ -311,7 +311,7 @@ class SortedSetView(MutableMapping[T, float]):
 
     __slots__ = ("_store", "key")
 
-    def __init__(self, store: Store[T], key: Key) -> None:
+    def __init__(self, store: BaseStore[T], key: Key) -> None:
         self._store = store
         self.key = encode(key)
 
@@ -447,7 +447,7 @@ class Counter:
 
     __slots__ = ("_store", "key")
 
-    def __init__(self, store: Store[Reply], key: Key) -> None:
+    def __init__(self, store: BaseStore[Reply], key: Key) -> None:
         self._store = store
         self.key = encode(key)
 

@@ -7,12 +7,18 @@ that the program has not imported itself, and nothing outlives the wait.
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from kvcore.errors import KvcoreError
 
 if TYPE_CHECKING:
     import trio
+
+
+R = TypeVar("R")
 
 
 class Wakeup(Protocol):
@@ -48,14 +54,13 @@ def current_task() -> object:
     return asyncio.current_task()
 
 
-async def in_thread(function: Callable[[], None]) -> None:
-    """Run a function that waits for the disk, in a thread."""
+async def in_thread(function: Callable[[], R]) -> R:
+    """Run a function that waits for the disk or a server, in a thread; return what it returns."""
     if _on_trio():
         import trio
 
-        await trio.to_thread.run_sync(function)
-    else:
-        await asyncio.to_thread(function)
+        return await trio.to_thread.run_sync(function)
+    return await asyncio.to_thread(function)
 
 
 class AsyncioWakeup:
@@ -146,3 +151,67 @@ class TrioWakeup:
 
     def hold_cancellation(self) -> None:
         """Do nothing: what is cancelled stays so on trio, and the next wait says so."""
+
+
+async def ready(sock: socket.socket, write: bool, timeout_s: float | None) -> bool:
+    """Wait until a socket can be read, or with ``write`` be read or written; False if the time is up first.
+
+    Nothing of the socket stays with the loop: the next wait may be on another one.
+    """
+    if _on_trio():
+        return await _trio_ready(sock, write, timeout_s)
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    number = sock.fileno()
+    if number < 0:
+        raise ConnectionAbortedError("the connection was closed")
+    try:
+        loop.add_reader(number, _finish, future)
+    except NotImplementedError:
+        raise KvcoreError(
+            "the Windows proactor event loop cannot wait for sockets: use asyncio.SelectorEventLoop"
+        ) from None
+    if write:
+        loop.add_writer(number, _finish, future)
+    timer = None if timeout_s is None else loop.call_later(max(timeout_s, 0), _expire, future)
+    try:
+        await future
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(number)
+        if write:
+            loop.remove_writer(number)
+        if timer is not None:
+            timer.cancel()
+    return True
+
+
+async def _trio_ready(sock: socket.socket, write: bool, timeout_s: float | None) -> bool:
+    import trio
+
+    async def first(wait: Callable[[socket.socket], Awaitable[None]], scope: trio.CancelScope) -> None:
+        await wait(sock)
+        scope.cancel()
+
+    try:
+        with trio.move_on_after(float("inf") if timeout_s is None else max(timeout_s, 0)) as limit:
+            if not write:
+                await trio.lowlevel.wait_readable(sock)
+            else:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(first, trio.lowlevel.wait_readable, nursery.cancel_scope)
+                    nursery.start_soon(first, trio.lowlevel.wait_writable, nursery.cancel_scope)
+    except (trio.ClosedResourceError, ValueError):
+        raise ConnectionAbortedError("the connection was closed") from None
+    return not limit.cancelled_caught
+
+
+async def pause(seconds: float) -> None:
+    """Let others go on for a time."""
+    if _on_trio():
+        import trio
+
+        await trio.sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)

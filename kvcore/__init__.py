@@ -28,9 +28,12 @@ if TYPE_CHECKING:
         ClosedError,
         CommandError,
         ConfigError,
+        ConnectionLostError,
         KvcoreError,
         LockedError,
         NotDurableError,
+        ReplyTimeoutError,
+        UnsupportedError,
         WrongTypeError,
     )
     from kvcore.extensions import command
@@ -38,17 +41,21 @@ if TYPE_CHECKING:
     from kvcore.frontends.locking import LockError
     from kvcore.frontends.redis_patch import patch_redis
     from kvcore.frontends.redis_sync import BlockingConnectionPool, ConnectionPool, Redis
+    from kvcore.frontends.remote_store import RemoteStore
+    from kvcore.frontends.store import BaseStore
     from kvcore.frontends.store_pipeline import Pipeline, WatchError
     from kvcore.frontends.stores import connect
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BaseStore",
     "BlockingConnectionPool",
     "Call",
     "ClosedError",
     "CommandError",
     "ConfigError",
+    "ConnectionLostError",
     "ConnectionPool",
     "KvcoreError",
     "LockError",
@@ -56,7 +63,10 @@ __all__ = [
     "NotDurableError",
     "Pipeline",
     "Redis",
+    "RemoteStore",
+    "ReplyTimeoutError",
     "Store",
+    "UnsupportedError",
     "WatchError",
     "WrongTypeError",
     "command",
@@ -66,6 +76,11 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "UnsupportedError": "kvcore.errors",
+    "ReplyTimeoutError": "kvcore.errors",
+    "RemoteStore": "kvcore.frontends.remote_store",
+    "ConnectionLostError": "kvcore.errors",
+    "BaseStore": "kvcore.frontends.store",
     "BlockingConnectionPool": "kvcore.frontends.redis_sync",
     "Call": "kvcore.call",
     "ClosedError": "kvcore.errors",

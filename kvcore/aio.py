@@ -7,14 +7,35 @@ from typing import TYPE_CHECKING
 
 from kvcore.extras import needs_redis
 from kvcore.frontends.inprocess_async import AsyncStore, open  # noqa: A004 - `kvcore.aio.open`
+from kvcore.frontends.store_async import BaseAsyncStore
 
-__all__ = ["AsyncStore", "BlockingConnectionPool", "ConnectionPool", "Redis", "open"]
+__all__ = [
+    "AsyncRemoteStore",
+    "AsyncStore",
+    "BaseAsyncStore",
+    "BlockingConnectionPool",
+    "ConnectionPool",
+    "Redis",
+    "connect",
+    "open",
+]
 
 if TYPE_CHECKING:
     from kvcore.frontends.redis_asyncio import BlockingConnectionPool, ConnectionPool, Redis
+    from kvcore.frontends.remote_async import AsyncRemoteStore
+    from kvcore.frontends.stores import connect_async as connect
+
+_LATER = {
+    "AsyncRemoteStore": ("kvcore.frontends.remote_async", "AsyncRemoteStore"),
+    "connect": ("kvcore.frontends.stores", "connect_async"),
+}
+"""Names that are loaded when they are first used, and where they are."""
 
 
 def __getattr__(name: str) -> object:
+    if name in _LATER:
+        home, there = _LATER[name]
+        return getattr(import_module(home), there)
     if name not in ("BlockingConnectionPool", "ConnectionPool", "Redis"):
         raise AttributeError(f"module 'kvcore.aio' has no attribute {name!r}")
     with needs_redis(f"kvcore.aio.{name}"):

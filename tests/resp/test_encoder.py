@@ -19,6 +19,7 @@ from kvcore.replies import (
     Decimals,
     OrderedMembers,
     Push,
+    Raw,
     Reply,
     Verbatim,
 )
@@ -37,6 +38,8 @@ CASES: list[tuple[Reply, bytes, bytes]] = [
     (QUEUED, b"+QUEUED\r\n", b"+QUEUED\r\n"),
     (PONG, b"+PONG\r\n", b"+PONG\r\n"),
     ("a\r\nb\n", b"+a  b \r\n", b"+a  b \r\n"),
+    (Raw(b"*1\r\n$4\r\nping\r\n"), b"*1\r\n$4\r\nping\r\n", b"*1\r\n$4\r\nping\r\n"),
+    (Raw(b""), b"", b""),
     ("\udcff\xe9", b"+\xff\xc3\xa9\r\n", b"+\xff\xc3\xa9\r\n"),
     (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),
     (b"a\r\nb", b"$4\r\na\r\nb\r\n", b"$4\r\na\r\nb\r\n"),
