@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Generic, Literal, overload
 
 from kvcore.frontends.store_base import Aggregate, Bound, Convert, Duration, Entry, Key, Keys, Moment, Scored, T, Value
@@ -92,6 +93,8 @@ class AsyncKeyCommands(Generic[T]):
         """Return when a key expires in seconds since the Unix epoch, -1 if never, -2 without a key."""
     async def keys(self, pattern: Value='*') -> list[T]:
         """Return the keys that match a pattern; :meth:`scan_iter` takes less memory."""
+    async def migrate(self, host: str, port: int, keys: Keys, destination_db: int, timeout: int, copy: bool=False, replace: bool=False, auth: str | None=None, username: str | None=None) -> T:
+        """Move keys to another server, or copy them; return ``OK``, or ``NOKEY`` if there was none."""
     async def move(self, name: Key, db: int) -> bool:
         """Move a key to another database; return whether that was done."""
     async def object(self, infotype: str, key: Key) -> Reply:
@@ -168,6 +171,12 @@ class AsyncHashCommands(Generic[T]):
         """Return the length of a field's value in bytes."""
     async def hvals(self, name: Key) -> list[T]:
         """Return all values."""
+    async def hgetdel(self, name: Key, *keys: Value) -> list[T | None]:
+        """Return the values of fields, None where there is none, and delete those fields."""
+    async def hgetex(self, name: Key, *keys: Value, ex: Duration | None=None, px: Duration | None=None, exat: Moment | None=None, pxat: Moment | None=None, persist: bool=False) -> list[T | None]:
+        """Return the values of fields, None where there is none, and set or clear when those fields expire."""
+    async def hsetex(self, name: Key, key: Value | None=None, value: Value | None=None, mapping: Mapping[Key, Value] | Mapping[bytes, Value] | Mapping[str, Value] | None=None, items: Sequence[Value] | None=None, ex: Duration | None=None, px: Duration | None=None, exat: Moment | None=None, pxat: Moment | None=None, data_persist_option: Enum | str | None=None, keepttl: bool=False) -> int:
+        """Set fields as :meth:`hset` does, and when they expire; return 1, or 0 if nothing was set."""
     async def hexpire(self, name: Key, seconds: Duration, *fields: Value, nx: bool=False, xx: bool=False, gt: bool=False, lt: bool=False) -> list[int]:
         """Let fields expire in so many seconds; for each: 1 set, 0 not set, 2 deleted at once, -2 no such field."""
     async def hpexpire(self, name: Key, milliseconds: Duration, *fields: Value, nx: bool=False, xx: bool=False, gt: bool=False, lt: bool=False) -> list[int]:
@@ -420,6 +429,14 @@ class AsyncGeoCommands(Generic[T]):
         """Return the places within a circle or box around a member or a point."""
     async def geosearchstore(self, dest: Key, name: Key, member: Value | None=None, longitude: float | None=None, latitude: float | None=None, unit: str='m', radius: float | None=None, width: float | None=None, height: float | None=None, sort: str | None=None, count: int | None=None, any: bool=False, storedist: bool=False) -> int:
         """Store the places that :meth:`geosearch` returns; return how many."""
+    async def georadius(self, name: Key, longitude: float, latitude: float, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, store: Key | None=None, store_dist: Key | None=None, any: bool=False) -> list[Reply] | int:
+        """Return the places within a radius of a point like :meth:`geosearch`; or store them, and return how many."""
+    async def georadius_ro(self, name: Key, longitude: float, latitude: float, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, any: bool=False) -> list[Reply]:
+        """Return the places within a radius of a point like :meth:`geosearch`, which is the newer form."""
+    async def georadiusbymember(self, name: Key, member: Value, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, store: Key | None=None, store_dist: Key | None=None, any: bool=False) -> list[Reply] | int:
+        """Return the places within a radius of a member like :meth:`geosearch`; or store them, and return how many."""
+    async def georadiusbymember_ro(self, name: Key, member: Value, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, any: bool=False) -> list[Reply]:
+        """Return the places within a radius of a member like :meth:`geosearch`, which is the newer form."""
 
 class AsyncServerCommands(Generic[T]):
     async def eval(self, script: str | bytes, numkeys: int, *keys_and_args: Value) -> Reply:
@@ -448,6 +465,8 @@ class AsyncServerCommands(Generic[T]):
         """Return all libraries in the format that :meth:`function_restore` takes."""
     async def function_flush(self, mode: str='SYNC') -> bool:
         """Delete all libraries."""
+    async def function_kill(self) -> T:
+        """End the function that runs."""
     async def function_list(self, library: str | None='*', withcode: bool=False) -> list[Reply]:
         """Return the libraries whose names match a pattern."""
     async def function_load(self, code: str | bytes, replace: bool=False) -> T:
@@ -474,28 +493,32 @@ class AsyncServerCommands(Generic[T]):
         """Begin to rewrite the append-only file."""
     async def bgsave(self, schedule: bool=True) -> bool:
         """Begin to save a snapshot."""
-    async def client_getname(self) -> str | None:
-        """Return the name of this session."""
-    async def client_id(self) -> int:
-        """Return the number of this session."""
-    async def client_info(self) -> dict[str, str]:
-        """Return facts about this session."""
-    async def client_list(self, _type: str | None=None, client_id: tuple[int, ...]=()) -> list[dict[str, str]]:
-        """Return facts about the sessions."""
-    async def client_setname(self, name: str) -> bool:
-        """Name this session."""
-    async def client_unblock(self, client_id: int, error: bool=False) -> bool:
-        """End the wait of a session, with an error or as if its time were up."""
+    async def command(self) -> dict[str, dict[str, Reply]]:
+        """Return facts about all commands by name."""
     async def command_count(self) -> int:
         """Return how many commands there are."""
+    async def command_docs(self, *args: str) -> dict[str, Reply]:
+        """Return what commands do, by name; all of them without names."""
+    async def command_getkeys(self, *args: Value) -> list[str]:
+        """Return the keys of a command with its arguments, as text."""
+    async def command_getkeysandflags(self, *args: Value) -> list[Reply]:
+        """Return the keys of a command with its arguments, each with what is done to it."""
+    async def command_info(self, *args: str) -> dict[str, dict[str, Reply]]:
+        """Return facts about the commands of these names, those that exist; all of them without names."""
+    async def command_list(self, module: str | None=None, category: str | None=None, pattern: str | None=None) -> list[T]:
+        """Return the names of the commands; of a module's, a category's, or those that match a pattern."""
     async def config_get(self, pattern: Value='*', *args: Value) -> dict[str, str]:
         """Return the directives that match a pattern."""
     async def config_resetstat(self) -> bool:
         """Zero the statistics."""
+    async def config_rewrite(self) -> T:
+        """Write the directives to the configuration file."""
     async def config_set(self, name: Value, value: Value, *args: Value) -> bool:
         """Change directives."""
     async def dbsize(self) -> int:
         """Return how many keys there are."""
+    async def debug_object(self, key: Key) -> dict[str, int | str]:
+        """Return how a value is kept; for a store that was opened with ``enable_debug_command="local"``."""
     async def echo(self, value: Value) -> T:
         """Return ``value``."""
     async def flushall(self, asynchronous: bool=False) -> bool:
@@ -506,12 +529,38 @@ class AsyncServerCommands(Generic[T]):
         """Return facts and statistics."""
     async def lastsave(self) -> datetime:
         """Return when the data was saved last, in UTC."""
+    async def latency_doctor(self) -> str:
+        """Return in words what was slow of late."""
+    async def latency_graph(self, event: str) -> str:
+        """Return a graph of an event's latency, drawn with characters."""
+    async def latency_histogram(self, *args: str) -> dict[str, Reply]:
+        """Return how long commands took: how many calls in how many microseconds, by name."""
+    async def latency_history(self, event: str) -> list[list[int]]:
+        """Return when an event was slow, in seconds since the Unix epoch, and by how many milliseconds."""
+    async def latency_latest(self) -> list[list[Reply]]:
+        """Return the latest and longest latency of each event."""
+    async def latency_reset(self, *events: str) -> int:
+        """Forget the latency of events, or of all; return how many had any."""
+    async def lolwut(self, *version_numbers: float) -> T:
+        """Return the version, with a picture for some."""
+    async def memory_doctor(self) -> str:
+        """Return in words what is odd about the use of memory."""
+    async def memory_help(self) -> list[str]:
+        """Return what MEMORY can do, in lines."""
+    async def memory_malloc_stats(self) -> T:
+        """Return the allocator's statistics, if it has any."""
+    async def memory_purge(self) -> bool:
+        """Have the allocator give memory back."""
     async def memory_usage(self, key: Key, samples: int | None=None) -> int | None:
         """Return about how many bytes a key takes, None if it does not exist."""
     async def memory_stats(self) -> dict[str, Reply]:
         """Return what takes how many bytes."""
+    async def module_list(self) -> list[Reply]:
+        """Return the modules that are loaded: none."""
     async def ping(self) -> bool:
         """Return True."""
+    async def role(self) -> list[Reply]:
+        """Return ``master`` or ``slave``, and what each knows of replication."""
     async def save(self) -> bool:
         """Save a snapshot now."""
     async def select(self, index: int) -> bool:
@@ -528,6 +577,76 @@ class AsyncServerCommands(Generic[T]):
         """Return the time as seconds since the Unix epoch and microseconds."""
     async def wait(self, num_replicas: int, timeout: int) -> int:
         """Wait up to ``timeout`` milliseconds until replicas have what was written; return how many have."""
+    async def waitaof(self, num_local: int, num_replicas: int, timeout: int) -> list[int]:
+        """Wait up to ``timeout`` milliseconds until disks have what was written: the own one, replicas' ones."""
 
-class AsyncCommands(AsyncStringCommands[T], AsyncKeyCommands[T], AsyncHashCommands[T], AsyncListCommands[T], AsyncSetCommands[T], AsyncSortedSetCommands[T], AsyncStreamCommands[T], AsyncGeoCommands[T], AsyncServerCommands[T]):
+class AsyncConnectionCommands(Generic[T]):
+    async def client_getname(self) -> str | None:
+        """Return the name of this session."""
+    async def client_id(self) -> int:
+        """Return the number of this session."""
+    async def client_info(self) -> dict[str, str]:
+        """Return facts about this session."""
+    async def client_list(self, _type: str | None=None, client_id: tuple[int, ...]=()) -> list[dict[str, str]]:
+        """Return facts about the sessions."""
+    async def client_setname(self, name: str) -> bool:
+        """Name this session."""
+    async def client_unblock(self, client_id: int, error: bool=False) -> bool:
+        """End the wait of a session, with an error or as if its time were up."""
+    async def client_getredir(self) -> int:
+        """Return the session that hears of this one's invalidated keys, 0 for itself, -1 for none."""
+    async def client_kill(self, address: str) -> bool:
+        """End the connection from an address, ``ip:port``."""
+    async def client_kill_filter(self, _id: int | str | None=None, _type: str | None=None, addr: str | None=None, skipme: bool | None=None, laddr: str | None=None, user: str | None=None, maxage: int | None=None) -> int:
+        """End the connections that all filters fit; return how many."""
+    async def client_no_evict(self, mode: str) -> T:
+        """Spare this session when memory for clients runs short: ``ON`` or ``OFF``."""
+    async def client_no_touch(self, mode: str) -> T:
+        """Let this session's commands leave the time of keys' last use alone: ``ON`` or ``OFF``."""
+    async def client_pause(self, timeout: int, all: bool=True) -> bool:
+        """Let all commands, or those that write, wait for ``timeout`` milliseconds."""
+    async def client_setinfo(self, attr: str, value: str) -> bool:
+        """Say which library this session belongs to: ``LIB-NAME`` or ``LIB-VER``."""
+    async def client_tracking(self, on: bool=True, clientid: int | None=None, prefix: Sequence[Key]=(), bcast: bool=False, optin: bool=False, optout: bool=False, noloop: bool=False) -> T:
+        """Have this session, or ``clientid``, told of keys that it read and that change; see ``messages()``."""
+    async def client_tracking_off(self, clientid: int | None=None, prefix: Sequence[Key]=(), bcast: bool=False, optin: bool=False, optout: bool=False, noloop: bool=False) -> T:
+        """End what :meth:`client_tracking` began."""
+    async def client_tracking_on(self, clientid: int | None=None, prefix: Sequence[Key]=(), bcast: bool=False, optin: bool=False, optout: bool=False, noloop: bool=False) -> T:
+        """Do what :meth:`client_tracking` does."""
+    async def client_trackinginfo(self) -> dict[str, Reply]:
+        """Return how keys are tracked for this session."""
+    async def client_unpause(self) -> T:
+        """End :meth:`client_pause`."""
+
+class AsyncAccessCommands(Generic[T]):
+    async def acl_cat(self, category: str | None=None) -> list[str]:
+        """Return the categories of commands, or the commands of one."""
+    async def acl_deluser(self, *username: str) -> int:
+        """Delete users; return how many existed."""
+    async def acl_dryrun(self, username: str, *args: Value) -> T:
+        """Return ``OK`` if a user may run a command, otherwise why not; nothing is run."""
+    async def acl_genpass(self, bits: int | None=None) -> str:
+        """Return a random password of so many bits, 256 without a number."""
+    async def acl_getuser(self, username: str) -> dict[str, Reply] | None:
+        """Return the rules of a user, None if there is none."""
+    async def acl_help(self) -> list[str]:
+        """Return what ACL can do, in lines."""
+    async def acl_list(self) -> list[str]:
+        """Return the users, each with its rules in one line."""
+    async def acl_load(self) -> bool:
+        """Read the users of the ACL file in place of the present ones."""
+    async def acl_log(self, count: int | None=None) -> list[dict[str, Reply]]:
+        """Return what was refused of late, newest first."""
+    async def acl_log_reset(self) -> bool:
+        """Empty the log of what was refused."""
+    async def acl_save(self) -> bool:
+        """Write the users to the ACL file."""
+    async def acl_setuser(self, username: str, enabled: bool=False, nopass: bool=False, passwords: str | Sequence[str] | None=None, hashed_passwords: str | Sequence[str] | None=None, categories: Sequence[str] | None=None, commands: Sequence[str] | None=None, keys: Sequence[str] | None=None, channels: Sequence[str] | None=None, selectors: Sequence[tuple[str, str]] | None=None, reset: bool=False, reset_keys: bool=False, reset_channels: bool=False, reset_passwords: bool=False) -> bool:
+        """Make a user, or change one."""
+    async def acl_users(self) -> list[str]:
+        """Return the names of the users."""
+    async def acl_whoami(self) -> str:
+        """Return the user of this session."""
+
+class AsyncCommands(AsyncStringCommands[T], AsyncKeyCommands[T], AsyncHashCommands[T], AsyncListCommands[T], AsyncSetCommands[T], AsyncSortedSetCommands[T], AsyncStreamCommands[T], AsyncGeoCommands[T], AsyncServerCommands[T], AsyncConnectionCommands[T], AsyncAccessCommands[T]):
     __slots__ = ()

@@ -9,6 +9,11 @@
 What lives here: the decorator, keys from arguments, and that a result is computed once in a process however many ask
 for it at once. The rule: results are JSON, so what is returned is what JSON makes of it, the first time as well as
 later (a tuple comes back as a list); no data in a store is ever run or unpickled.
+
+What is forgotten while it is computed must not come back when that ends. So a function has a hash of marks beside its
+results, a random one for each of 256 groups of keys: whoever computes notes the mark before, and keeps the result only
+if it is there still. To forget is to delete the mark with the result, in whichever process, and needs no memory; that a
+group shares a mark costs another of its results a second computation at worst.
 """
 
 from __future__ import annotations
@@ -17,19 +22,22 @@ import functools
 import hashlib
 import inspect
 import json
+import secrets
 import sys
 import threading
+import zlib
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from kvcore.arguments import Argument, encode
+from kvcore.frontends.store_pipeline import WatchError
 from kvcore.frontends.waiting import Wakeup, current_task, wakeup
 from kvcore.replies import Reply
 
 if TYPE_CHECKING:
-    from kvcore.frontends.inprocess import Store
+    from kvcore.frontends.store import BaseStore
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +46,7 @@ KeyFunction = Callable[..., Argument]
 """Makes a key of the arguments of a call."""
 
 _LONGEST: Final = 200
+_GROUPS: Final = 256
 _PLAIN: Final = (type(None), bool, int, float, str, bytes)
 
 
@@ -48,7 +57,7 @@ class Cache:
 
     def __init__(
         self,
-        store: Store[Reply],
+        store: BaseStore[Reply],
         ttl: float | timedelta | None = None,
         *,
         key: KeyFunction | None = None,
@@ -84,11 +93,11 @@ class Cache:
 class Memory:
     """What one function's results are kept in."""
 
-    __slots__ = ("_key", "_name", "_prefix", "_signature", "_store", "_ttl_ms", "mutex")
+    __slots__ = ("_key", "_marks", "_name", "_prefix", "_signature", "_store", "_ttl_ms", "mutex")
 
     def __init__(
         self,
-        store: Store[Reply],
+        store: BaseStore[Reply],
         function: Callable[..., Any],
         ttl_ms: int | None,
         key: KeyFunction | None,
@@ -100,6 +109,7 @@ class Memory:
         self._key = key
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._prefix = f"{prefix}:{self._name}:".encode()
+        self._marks = f"{prefix}:{self._name}!marks".encode()
         self.mutex = threading.Lock()
         """Held while the table of running computations is looked at."""
 
@@ -125,24 +135,55 @@ class Memory:
         except ValueError:
             return False, None  # not ours, or cut short: it is written anew
 
-    def keep(self, key: bytes, result: object) -> Any:
-        """Remember a result; return what will be returned for it from now on."""
+    def mark(self, key: bytes) -> bytes | str:
+        """Return what is true of a key until its result is forgotten: to be asked for before it is computed."""
+        group = _group(key)
+        mark: bytes | str | None = self._store.hget(self._marks, group)
+        while mark is None:
+            self._store.hsetnx(self._marks, group, secrets.token_hex(8))
+            mark = self._store.hget(self._marks, group)
+        return mark
+
+    def keep(self, key: bytes, mark: bytes | str, result: object) -> Any:
+        """Remember a result, unless it was forgotten since it had that mark; return what stands for it."""
         try:
             text = json.dumps(result, ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise TypeError(f"the result of {self._name}() is not to be had as JSON: {error}") from error
-        self._store.set(key, text.encode("utf-8", "surrogatepass"), px=self._ttl_ms)
+        data = text.encode("utf-8", "surrogatepass")
+        group = _group(key)
+        with self._store.pipeline() as pipe:
+            while True:
+                pipe.watch(self._marks)
+                if pipe.hget(self._marks, group) != mark:
+                    break
+                pipe.multi()
+                pipe.set(key, data, px=self._ttl_ms)
+                try:
+                    pipe.execute()
+                    break
+                except WatchError:
+                    continue  # it may have been another group's mark
         return json.loads(text)
 
     def forget(self, key: bytes) -> bool:
-        """Forget a result; return whether there was one."""
-        return self._store.delete(key) == 1
+        """Forget a result, and what is being computed; return whether there was one."""
+        # The mark first: what is kept after it is gone is new. No transaction: out of memory, nothing can be queued.
+        with self._store.pipeline(transaction=False) as pipe:
+            pipe.hdel(self._marks, _group(key))
+            pipe.delete(key)
+            return bool(pipe.execute()[1])
 
     def clear(self) -> int:
-        """Forget all results; return how many there were."""
+        """Forget all results, and what is being computed; return how many there were."""
+        self._store.delete(self._marks)
         pattern = b"".join(b"\\%c" % byte if byte in b"*?[]\\^" else b"%c" % byte for byte in self._prefix) + b"*"
         keys: list[bytes | str] = list(self._store.scan_iter(pattern, 1000))
         return sum(self._store.delete(key) for key in keys)
+
+
+def _group(key: bytes) -> int:
+    return zlib.crc32(key) % _GROUPS
 
 
 def _spelled(value: object, name: str, function: str) -> str:
@@ -150,12 +191,14 @@ def _spelled(value: object, name: str, function: str) -> str:
     if type(value) in _PLAIN:
         return repr(value)
     if type(value) in (list, tuple):
-        return f"[{','.join(_spelled(item, name, function) for item in value)}]"  # type: ignore[attr-defined]
+        items = ",".join(_spelled(item, name, function) for item in value)  # type: ignore[attr-defined]
+        return f"[{items}]" if type(value) is list else f"({items})"
     if type(value) is dict:
-        items = ((_spelled(k, name, function), _spelled(v, name, function)) for k, v in value.items())
-        return "{" + ",".join(f"{key}:{item}" for key, item in sorted(items)) + "}"
+        pairs = ((_spelled(k, name, function), _spelled(v, name, function)) for k, v in value.items())
+        return "{" + ",".join(f"{key}:{item}" for key, item in sorted(pairs)) + "}"
     if type(value) in (set, frozenset):
-        return "{" + ",".join(sorted(_spelled(item, name, function) for item in value)) + "}"  # type: ignore[attr-defined]
+        members = sorted(_spelled(item, name, function) for item in value)  # type: ignore[attr-defined]
+        return f"set({','.join(members)})"
     raise TypeError(
         f"the argument {name} of {function}() is a {type(value).__name__}, which makes no key: "
         "give @store.cache(key=...) a function of the arguments that returns one"
@@ -165,9 +208,11 @@ def _spelled(value: object, name: str, function: str) -> str:
 class _Flight(Generic[R]):
     """A computation that others wait for."""
 
-    __slots__ = ("done", "failed", "result", "thread", "wakeups")
+    __slots__ = ("done", "failed", "mark", "result", "task", "thread", "wakeups")
 
-    def __init__(self) -> None:
+    def __init__(self, mark: bytes | str, task: object = None) -> None:
+        self.mark = mark
+        self.task = task
         self.done = threading.Event()
         self.thread = threading.get_ident()
         self.failed = True
@@ -192,11 +237,12 @@ class CachedFunction(Generic[P, R]):
             found, result = memory.recall(key)
             if found:
                 return result  # type: ignore[no-any-return]
+            mark = memory.mark(key)
             with memory.mutex:
                 flight = self._flights.get(key)
-                leads = flight is None
-                if flight is None:
-                    flight = self._flights[key] = _Flight()
+                leads = flight is None or flight.mark != mark  # what was forgotten is nothing to wait for
+                if flight is None or leads:
+                    flight = self._flights[key] = _Flight(mark)
             if leads:
                 return self._compute(key, flight, *args, **kwargs)
             if flight.thread == threading.get_ident():
@@ -210,13 +256,14 @@ class CachedFunction(Generic[P, R]):
             # Another computation may have ended between the look into the store and the start of this one.
             found, result = self._memory.recall(key)
             if not found:
-                result = self._memory.keep(key, self._function(*args, **kwargs))
+                result = self._memory.keep(key, flight.mark, self._function(*args, **kwargs))
             flight.result = result
             flight.failed = False
             return result  # type: ignore[no-any-return]
         finally:
             with self._memory.mutex:
-                del self._flights[key]
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
             flight.done.set()
 
     def __get__(self, instance: object, owner: type | None = None) -> Callable[..., R]:
@@ -228,7 +275,7 @@ class CachedFunction(Generic[P, R]):
         return self._memory.key(args, kwargs)
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the result of a call; return whether there was one."""
+        """Forget the result of a call, and the one that is being computed; return whether there was one."""
         return self._memory.forget(self._memory.key(args, kwargs))
 
     def clear(self) -> int:
@@ -242,7 +289,7 @@ class CachedCoroutine(Generic[P, R]):
     def __init__(self, function: Callable[P, Awaitable[R]], memory: Memory) -> None:
         self._function = function
         self._memory = memory
-        self._flights: dict[bytes, tuple[object, _Flight[R]]] = {}
+        self._flights: dict[bytes, _Flight[R]] = {}
         functools.update_wrapper(self, function)
         if sys.version_info >= (3, 12):
             inspect.markcoroutinefunction(self)
@@ -255,19 +302,19 @@ class CachedCoroutine(Generic[P, R]):
             found, result = memory.recall(key)
             if found:
                 return result  # type: ignore[no-any-return]
+            mark = memory.mark(key)
             task = current_task()
             with memory.mutex:
-                entry = self._flights.get(key)
-                if entry is None:
-                    flight: _Flight[R] = _Flight()
-                    self._flights[key] = (task, flight)
-                else:
-                    flight = entry[1]
+                flight = self._flights.get(key)
+                leads = flight is None or flight.mark != mark  # what was forgotten is nothing to wait for
+                if flight is None or leads:
+                    flight = self._flights[key] = _Flight(mark, task)
+                elif flight.task is not task:
                     bell = wakeup()
                     flight.wakeups.append(bell)
-            if entry is None:
+            if leads:
                 return await self._compute(key, flight, *args, **kwargs)
-            if entry[0] is task:
+            if flight.task is task:
                 return await self._function(*args, **kwargs)  # it calls itself, and would wait for itself
             await bell.wait()
             if not flight.failed:
@@ -277,14 +324,15 @@ class CachedCoroutine(Generic[P, R]):
         try:
             found, result = self._memory.recall(key)
             if not found:
-                result = self._memory.keep(key, await self._function(*args, **kwargs))
+                result = self._memory.keep(key, flight.mark, await self._function(*args, **kwargs))
             flight.result = result
             flight.failed = False
             return result  # type: ignore[no-any-return]
         finally:
             # Cancelled or failed, it leaves the computing to one of those who wait.
             with self._memory.mutex:
-                del self._flights[key]
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
                 wakeups, flight.wakeups = flight.wakeups, []
             for bell in wakeups:
                 bell.set()
@@ -298,7 +346,10 @@ class CachedCoroutine(Generic[P, R]):
         return self._memory.key(args, kwargs)
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Forget the result of a call; return whether there was one. Needs no await."""
+        """Forget the result of a call, and the one that is being computed; return whether there was one.
+
+        Needs no await.
+        """
         return self._memory.forget(self._memory.key(args, kwargs))
 
     def clear(self) -> int:

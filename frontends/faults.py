@@ -258,7 +258,7 @@ class Faults:
 
     def readonly(self) -> Fault:
         """Answer as a replica: writing commands are refused."""
-        return self._refuse_writes(errors.READONLY_REPLICA)
+        return self._refuse_writes(errors.READ_ONLY_REPLICA)
 
     def misconf(self) -> Fault:
         """Answer as a server that could not save: writing commands, and PING, are refused."""

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Generic, Literal, overload
 
 from kvcore.frontends.store_base import Aggregate, Bound, Convert, Duration, Entry, Key, Keys, Moment, Scored, T, Value
@@ -92,6 +93,8 @@ class PipelineKeyCommands(Generic[T]):
         """Return when a key expires in seconds since the Unix epoch, -1 if never, -2 without a key."""
     def keys(self, pattern: Value='*') -> Reply:
         """Return the keys that match a pattern; :meth:`scan_iter` takes less memory."""
+    def migrate(self, host: str, port: int, keys: Keys, destination_db: int, timeout: int, copy: bool=False, replace: bool=False, auth: str | None=None, username: str | None=None) -> Reply:
+        """Move keys to another server, or copy them; return ``OK``, or ``NOKEY`` if there was none."""
     def move(self, name: Key, db: int) -> Reply:
         """Move a key to another database; return whether that was done."""
     def object(self, infotype: str, key: Key) -> Reply:
@@ -166,6 +169,12 @@ class PipelineHashCommands(Generic[T]):
         """Return the length of a field's value in bytes."""
     def hvals(self, name: Key) -> Reply:
         """Return all values."""
+    def hgetdel(self, name: Key, *keys: Value) -> Reply:
+        """Return the values of fields, None where there is none, and delete those fields."""
+    def hgetex(self, name: Key, *keys: Value, ex: Duration | None=None, px: Duration | None=None, exat: Moment | None=None, pxat: Moment | None=None, persist: bool=False) -> Reply:
+        """Return the values of fields, None where there is none, and set or clear when those fields expire."""
+    def hsetex(self, name: Key, key: Value | None=None, value: Value | None=None, mapping: Mapping[Key, Value] | Mapping[bytes, Value] | Mapping[str, Value] | None=None, items: Sequence[Value] | None=None, ex: Duration | None=None, px: Duration | None=None, exat: Moment | None=None, pxat: Moment | None=None, data_persist_option: Enum | str | None=None, keepttl: bool=False) -> Reply:
+        """Set fields as :meth:`hset` does, and when they expire; return 1, or 0 if nothing was set."""
     def hexpire(self, name: Key, seconds: Duration, *fields: Value, nx: bool=False, xx: bool=False, gt: bool=False, lt: bool=False) -> Reply:
         """Let fields expire in so many seconds; for each: 1 set, 0 not set, 2 deleted at once, -2 no such field."""
     def hpexpire(self, name: Key, milliseconds: Duration, *fields: Value, nx: bool=False, xx: bool=False, gt: bool=False, lt: bool=False) -> Reply:
@@ -392,6 +401,14 @@ class PipelineGeoCommands(Generic[T]):
         """Return the places within a circle or box around a member or a point."""
     def geosearchstore(self, dest: Key, name: Key, member: Value | None=None, longitude: float | None=None, latitude: float | None=None, unit: str='m', radius: float | None=None, width: float | None=None, height: float | None=None, sort: str | None=None, count: int | None=None, any: bool=False, storedist: bool=False) -> Reply:
         """Store the places that :meth:`geosearch` returns; return how many."""
+    def georadius(self, name: Key, longitude: float, latitude: float, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, store: Key | None=None, store_dist: Key | None=None, any: bool=False) -> Reply:
+        """Return the places within a radius of a point like :meth:`geosearch`; or store them, and return how many."""
+    def georadius_ro(self, name: Key, longitude: float, latitude: float, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, any: bool=False) -> Reply:
+        """Return the places within a radius of a point like :meth:`geosearch`, which is the newer form."""
+    def georadiusbymember(self, name: Key, member: Value, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, store: Key | None=None, store_dist: Key | None=None, any: bool=False) -> Reply:
+        """Return the places within a radius of a member like :meth:`geosearch`; or store them, and return how many."""
+    def georadiusbymember_ro(self, name: Key, member: Value, radius: float, unit: str | None=None, withdist: bool=False, withcoord: bool=False, withhash: bool=False, count: int | None=None, sort: str | None=None, any: bool=False) -> Reply:
+        """Return the places within a radius of a member like :meth:`geosearch`, which is the newer form."""
 
 class PipelineServerCommands(Generic[T]):
     def eval(self, script: str | bytes, numkeys: int, *keys_and_args: Value) -> Reply:
@@ -420,6 +437,8 @@ class PipelineServerCommands(Generic[T]):
         """Return all libraries in the format that :meth:`function_restore` takes."""
     def function_flush(self, mode: str='SYNC') -> Reply:
         """Delete all libraries."""
+    def function_kill(self) -> Reply:
+        """End the function that runs."""
     def function_list(self, library: str | None='*', withcode: bool=False) -> Reply:
         """Return the libraries whose names match a pattern."""
     def function_load(self, code: str | bytes, replace: bool=False) -> Reply:
@@ -446,28 +465,32 @@ class PipelineServerCommands(Generic[T]):
         """Begin to rewrite the append-only file."""
     def bgsave(self, schedule: bool=True) -> Reply:
         """Begin to save a snapshot."""
-    def client_getname(self) -> Reply:
-        """Return the name of this session."""
-    def client_id(self) -> Reply:
-        """Return the number of this session."""
-    def client_info(self) -> Reply:
-        """Return facts about this session."""
-    def client_list(self, _type: str | None=None, client_id: tuple[int, ...]=()) -> Reply:
-        """Return facts about the sessions."""
-    def client_setname(self, name: str) -> Reply:
-        """Name this session."""
-    def client_unblock(self, client_id: int, error: bool=False) -> Reply:
-        """End the wait of a session, with an error or as if its time were up."""
+    def command(self) -> Reply:
+        """Return facts about all commands by name."""
     def command_count(self) -> Reply:
         """Return how many commands there are."""
+    def command_docs(self, *args: str) -> Reply:
+        """Return what commands do, by name; all of them without names."""
+    def command_getkeys(self, *args: Value) -> Reply:
+        """Return the keys of a command with its arguments, as text."""
+    def command_getkeysandflags(self, *args: Value) -> Reply:
+        """Return the keys of a command with its arguments, each with what is done to it."""
+    def command_info(self, *args: str) -> Reply:
+        """Return facts about the commands of these names, those that exist; all of them without names."""
+    def command_list(self, module: str | None=None, category: str | None=None, pattern: str | None=None) -> Reply:
+        """Return the names of the commands; of a module's, a category's, or those that match a pattern."""
     def config_get(self, pattern: Value='*', *args: Value) -> Reply:
         """Return the directives that match a pattern."""
     def config_resetstat(self) -> Reply:
         """Zero the statistics."""
+    def config_rewrite(self) -> Reply:
+        """Write the directives to the configuration file."""
     def config_set(self, name: Value, value: Value, *args: Value) -> Reply:
         """Change directives."""
     def dbsize(self) -> Reply:
         """Return how many keys there are."""
+    def debug_object(self, key: Key) -> Reply:
+        """Return how a value is kept; for a store that was opened with ``enable_debug_command="local"``."""
     def echo(self, value: Value) -> Reply:
         """Return ``value``."""
     def flushall(self, asynchronous: bool=False) -> Reply:
@@ -478,12 +501,38 @@ class PipelineServerCommands(Generic[T]):
         """Return facts and statistics."""
     def lastsave(self) -> Reply:
         """Return when the data was saved last, in UTC."""
+    def latency_doctor(self) -> Reply:
+        """Return in words what was slow of late."""
+    def latency_graph(self, event: str) -> Reply:
+        """Return a graph of an event's latency, drawn with characters."""
+    def latency_histogram(self, *args: str) -> Reply:
+        """Return how long commands took: how many calls in how many microseconds, by name."""
+    def latency_history(self, event: str) -> Reply:
+        """Return when an event was slow, in seconds since the Unix epoch, and by how many milliseconds."""
+    def latency_latest(self) -> Reply:
+        """Return the latest and longest latency of each event."""
+    def latency_reset(self, *events: str) -> Reply:
+        """Forget the latency of events, or of all; return how many had any."""
+    def lolwut(self, *version_numbers: float) -> Reply:
+        """Return the version, with a picture for some."""
+    def memory_doctor(self) -> Reply:
+        """Return in words what is odd about the use of memory."""
+    def memory_help(self) -> Reply:
+        """Return what MEMORY can do, in lines."""
+    def memory_malloc_stats(self) -> Reply:
+        """Return the allocator's statistics, if it has any."""
+    def memory_purge(self) -> Reply:
+        """Have the allocator give memory back."""
     def memory_usage(self, key: Key, samples: int | None=None) -> Reply:
         """Return about how many bytes a key takes, None if it does not exist."""
     def memory_stats(self) -> Reply:
         """Return what takes how many bytes."""
+    def module_list(self) -> Reply:
+        """Return the modules that are loaded: none."""
     def ping(self) -> Reply:
         """Return True."""
+    def role(self) -> Reply:
+        """Return ``master`` or ``slave``, and what each knows of replication."""
     def save(self) -> Reply:
         """Save a snapshot now."""
     def select(self, index: int) -> Reply:
@@ -500,6 +549,76 @@ class PipelineServerCommands(Generic[T]):
         """Return the time as seconds since the Unix epoch and microseconds."""
     def wait(self, num_replicas: int, timeout: int) -> Reply:
         """Wait up to ``timeout`` milliseconds until replicas have what was written; return how many have."""
+    def waitaof(self, num_local: int, num_replicas: int, timeout: int) -> Reply:
+        """Wait up to ``timeout`` milliseconds until disks have what was written: the own one, replicas' ones."""
 
-class PipelineCommands(PipelineStringCommands[T], PipelineKeyCommands[T], PipelineHashCommands[T], PipelineListCommands[T], PipelineSetCommands[T], PipelineSortedSetCommands[T], PipelineStreamCommands[T], PipelineGeoCommands[T], PipelineServerCommands[T]):
+class PipelineConnectionCommands(Generic[T]):
+    def client_getname(self) -> Reply:
+        """Return the name of this session."""
+    def client_id(self) -> Reply:
+        """Return the number of this session."""
+    def client_info(self) -> Reply:
+        """Return facts about this session."""
+    def client_list(self, _type: str | None=None, client_id: tuple[int, ...]=()) -> Reply:
+        """Return facts about the sessions."""
+    def client_setname(self, name: str) -> Reply:
+        """Name this session."""
+    def client_unblock(self, client_id: int, error: bool=False) -> Reply:
+        """End the wait of a session, with an error or as if its time were up."""
+    def client_getredir(self) -> Reply:
+        """Return the session that hears of this one's invalidated keys, 0 for itself, -1 for none."""
+    def client_kill(self, address: str) -> Reply:
+        """End the connection from an address, ``ip:port``."""
+    def client_kill_filter(self, _id: int | str | None=None, _type: str | None=None, addr: str | None=None, skipme: bool | None=None, laddr: str | None=None, user: str | None=None, maxage: int | None=None) -> Reply:
+        """End the connections that all filters fit; return how many."""
+    def client_no_evict(self, mode: str) -> Reply:
+        """Spare this session when memory for clients runs short: ``ON`` or ``OFF``."""
+    def client_no_touch(self, mode: str) -> Reply:
+        """Let this session's commands leave the time of keys' last use alone: ``ON`` or ``OFF``."""
+    def client_pause(self, timeout: int, all: bool=True) -> Reply:
+        """Let all commands, or those that write, wait for ``timeout`` milliseconds."""
+    def client_setinfo(self, attr: str, value: str) -> Reply:
+        """Say which library this session belongs to: ``LIB-NAME`` or ``LIB-VER``."""
+    def client_tracking(self, on: bool=True, clientid: int | None=None, prefix: Sequence[Key]=(), bcast: bool=False, optin: bool=False, optout: bool=False, noloop: bool=False) -> Reply:
+        """Have this session, or ``clientid``, told of keys that it read and that change; see ``messages()``."""
+    def client_tracking_off(self, clientid: int | None=None, prefix: Sequence[Key]=(), bcast: bool=False, optin: bool=False, optout: bool=False, noloop: bool=False) -> Reply:
+        """End what :meth:`client_tracking` began."""
+    def client_tracking_on(self, clientid: int | None=None, prefix: Sequence[Key]=(), bcast: bool=False, optin: bool=False, optout: bool=False, noloop: bool=False) -> Reply:
+        """Do what :meth:`client_tracking` does."""
+    def client_trackinginfo(self) -> Reply:
+        """Return how keys are tracked for this session."""
+    def client_unpause(self) -> Reply:
+        """End :meth:`client_pause`."""
+
+class PipelineAccessCommands(Generic[T]):
+    def acl_cat(self, category: str | None=None) -> Reply:
+        """Return the categories of commands, or the commands of one."""
+    def acl_deluser(self, *username: str) -> Reply:
+        """Delete users; return how many existed."""
+    def acl_dryrun(self, username: str, *args: Value) -> Reply:
+        """Return ``OK`` if a user may run a command, otherwise why not; nothing is run."""
+    def acl_genpass(self, bits: int | None=None) -> Reply:
+        """Return a random password of so many bits, 256 without a number."""
+    def acl_getuser(self, username: str) -> Reply:
+        """Return the rules of a user, None if there is none."""
+    def acl_help(self) -> Reply:
+        """Return what ACL can do, in lines."""
+    def acl_list(self) -> Reply:
+        """Return the users, each with its rules in one line."""
+    def acl_load(self) -> Reply:
+        """Read the users of the ACL file in place of the present ones."""
+    def acl_log(self, count: int | None=None) -> Reply:
+        """Return what was refused of late, newest first."""
+    def acl_log_reset(self) -> Reply:
+        """Empty the log of what was refused."""
+    def acl_save(self) -> Reply:
+        """Write the users to the ACL file."""
+    def acl_setuser(self, username: str, enabled: bool=False, nopass: bool=False, passwords: str | Sequence[str] | None=None, hashed_passwords: str | Sequence[str] | None=None, categories: Sequence[str] | None=None, commands: Sequence[str] | None=None, keys: Sequence[str] | None=None, channels: Sequence[str] | None=None, selectors: Sequence[tuple[str, str]] | None=None, reset: bool=False, reset_keys: bool=False, reset_channels: bool=False, reset_passwords: bool=False) -> Reply:
+        """Make a user, or change one."""
+    def acl_users(self) -> Reply:
+        """Return the names of the users."""
+    def acl_whoami(self) -> Reply:
+        """Return the user of this session."""
+
+class PipelineCommands(PipelineStringCommands[T], PipelineKeyCommands[T], PipelineHashCommands[T], PipelineListCommands[T], PipelineSetCommands[T], PipelineSortedSetCommands[T], PipelineStreamCommands[T], PipelineGeoCommands[T], PipelineServerCommands[T], PipelineConnectionCommands[T], PipelineAccessCommands[T]):
     __slots__ = ()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, Literal
 
 from kvcore.arguments import Argument
 from kvcore.errors import CommandError
-from kvcore.replies import NULL_ARRAY, Reply, Transaction
+from kvcore.replies import NO_REPLY, NULL_ARRAY, Attributed, Reply, Transaction, Verbatim
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -72,7 +72,7 @@ def settle(reply: Reply, convert: Callable[[Reply], object], decode: bool) -> Re
     elif decode:
         reply = decoded(reply)
     if convert is same:
-        return plain(reply) if type(reply) is list else reply
+        return reply if type(reply) is bytes else plain(reply)
     return convert(reply)
 
 
@@ -82,9 +82,16 @@ def as_string(reply: Reply, decode: bool) -> Reply:
 
 
 def plain(reply: Reply) -> Reply:
-    """Return None for a null array, also among items and the replies of a transaction."""
-    if reply is NULL_ARRAY:
+    """Return a reply without what only protocols tell apart: None for a null array and for no reply, text as bytes.
+
+    Null arrays among items, and the replies of a transaction, likewise.
+    """
+    if reply is NULL_ARRAY or reply is NO_REPLY:
         return None
+    if isinstance(reply, Verbatim):
+        return reply.text
+    if isinstance(reply, Attributed):
+        return plain(reply.reply)
     if type(reply) is Transaction or (isinstance(reply, list) and NULL_ARRAY in reply):
         return [plain(item) for item in reply]
     return reply
@@ -100,6 +107,8 @@ def decoded(reply: Reply) -> Reply:
         return {decoded(key): decoded(value) for key, value in reply.items()}
     if isinstance(reply, set):
         return {decoded(item) for item in reply}
+    if isinstance(reply, Verbatim):
+        return reply.text.decode()
     return reply
 
 

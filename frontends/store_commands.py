@@ -6,7 +6,9 @@ The groups' methods are written once and inherited by stores, asynchronous store
 
 from __future__ import annotations
 
+from kvcore.frontends.store_access import AccessCommands
 from kvcore.frontends.store_base import T
+from kvcore.frontends.store_connections import ConnectionCommands
 from kvcore.frontends.store_geo import GeoCommands
 from kvcore.frontends.store_hashes import HashCommands
 from kvcore.frontends.store_keys import KeyCommands
@@ -28,6 +30,8 @@ class StoreCommands(
     StreamCommands[T],
     GeoCommands[T],
     ServerCommands[T],
+    ConnectionCommands[T],
+    AccessCommands[T],
 ):
     """The methods of all groups."""
 

@@ -5,7 +5,7 @@ The rule is that of :mod:`kvcore.frontends.store_base`: build the arguments, end
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kvcore.frontends.store_base import Commands, Key, T, Value, as_float_or_none, as_text_or_none, flags, plain, same
 from kvcore.replies import Reply
@@ -51,6 +51,56 @@ def _search_words(
     elif any_:
         raise ValueError("any=True needs a count")
     return words
+
+
+def _places(withdist: bool, withhash: bool, withcoord: bool) -> Callable[[Reply], list[Reply]]:
+    """Return what makes lists of a name and the facts that were asked for, in the order of the reply."""
+
+    def convert(reply: Reply) -> list[Reply]:
+        places = []
+        for name, *facts in reply:
+            place = [name]
+            rest = iter(facts)
+            if withdist:
+                place.append(float(next(rest)))
+            if withhash:
+                place.append(next(rest))
+            if withcoord:
+                longitude, latitude = next(rest)
+                place.append((float(longitude), float(latitude)))
+            places.append(place)
+        return places
+
+    return convert
+
+
+def _radius_words(
+    radius: float,
+    unit: str | None,
+    withdist: bool,
+    withcoord: bool,
+    withhash: bool,
+    count: int | None,
+    sort: str | None,
+    any_: bool,
+) -> list[Value]:
+    words: list[Value] = [radius, "m" if unit is None else unit]
+    words += flags(WITHDIST=withdist, WITHCOORD=withcoord, WITHHASH=withhash)
+    if count is not None:
+        words += (b"COUNT", count, *flags(ANY=any_))
+    elif any_:
+        raise ValueError("any=True needs a count")
+    if sort is not None:
+        words.append(sort)
+    return words
+
+
+def _destination(store: Key | None, store_dist: Key | None) -> list[Value]:
+    if store is not None and store_dist is not None:
+        raise ValueError("places are stored with their positions or with their distances, not both")
+    if store is not None:
+        return [b"STORE", store]
+    return [] if store_dist is None else [b"STOREDIST", store_dist]
 
 
 class GeoCommands(Commands[T]):
@@ -101,22 +151,8 @@ class GeoCommands(Commands[T]):
         words = _search_words(member, longitude, latitude, unit, radius, width, height, sort, count, any)
         more = flags(WITHDIST=withdist, WITHHASH=withhash, WITHCOORD=withcoord)
 
-        def convert(reply: Reply) -> list[Reply]:
-            places = []
-            for name, *facts in reply:
-                place = [name]
-                rest = iter(facts)
-                if withdist:
-                    place.append(float(next(rest)))
-                if withhash:
-                    place.append(next(rest))
-                if withcoord:
-                    longitude, latitude = next(rest)
-                    place.append((float(longitude), float(latitude)))
-                places.append(place)
-            return places
-
-        return self._call(convert if more else same, b"GEOSEARCH", name, *words, *more)
+        convert = _places(withdist, withhash, withcoord) if more else same
+        return self._call(convert, b"GEOSEARCH", name, *words, *more)
 
     def geosearchstore(
         self,
@@ -137,3 +173,81 @@ class GeoCommands(Commands[T]):
         """Store the places that :meth:`geosearch` returns; return how many."""
         words = _search_words(member, longitude, latitude, unit, radius, width, height, sort, count, any)
         return self._call(same, b"GEOSEARCHSTORE", dest, name, *words, *flags(STOREDIST=storedist))
+
+    def georadius(
+        self,
+        name: Key,
+        longitude: float,
+        latitude: float,
+        radius: float,
+        unit: str | None = None,
+        withdist: bool = False,
+        withcoord: bool = False,
+        withhash: bool = False,
+        count: int | None = None,
+        sort: str | None = None,
+        store: Key | None = None,
+        store_dist: Key | None = None,
+        any: bool = False,  # noqa: A002 - redis-py's name
+    ) -> list[Reply] | int:
+        """Return the places within a radius of a point like :meth:`geosearch`; or store them, and return how many."""
+        words = _radius_words(radius, unit, withdist, withcoord, withhash, count, sort, any)
+        convert = _places(withdist, withhash, withcoord) if withdist or withhash or withcoord else same
+        return self._call(convert, b"GEORADIUS", name, longitude, latitude, *words, *_destination(store, store_dist))
+
+    def georadius_ro(
+        self,
+        name: Key,
+        longitude: float,
+        latitude: float,
+        radius: float,
+        unit: str | None = None,
+        withdist: bool = False,
+        withcoord: bool = False,
+        withhash: bool = False,
+        count: int | None = None,
+        sort: str | None = None,
+        any: bool = False,  # noqa: A002 - redis-py's name
+    ) -> list[Reply]:
+        """Return the places within a radius of a point like :meth:`geosearch`, which is the newer form."""
+        words = _radius_words(radius, unit, withdist, withcoord, withhash, count, sort, any)
+        convert = _places(withdist, withhash, withcoord) if withdist or withhash or withcoord else same
+        return self._call(convert, b"GEORADIUS_RO", name, longitude, latitude, *words)
+
+    def georadiusbymember(
+        self,
+        name: Key,
+        member: Value,
+        radius: float,
+        unit: str | None = None,
+        withdist: bool = False,
+        withcoord: bool = False,
+        withhash: bool = False,
+        count: int | None = None,
+        sort: str | None = None,
+        store: Key | None = None,
+        store_dist: Key | None = None,
+        any: bool = False,  # noqa: A002 - redis-py's name
+    ) -> list[Reply] | int:
+        """Return the places within a radius of a member like :meth:`geosearch`; or store them, and return how many."""
+        words = _radius_words(radius, unit, withdist, withcoord, withhash, count, sort, any)
+        convert = _places(withdist, withhash, withcoord) if withdist or withhash or withcoord else same
+        return self._call(convert, b"GEORADIUSBYMEMBER", name, member, *words, *_destination(store, store_dist))
+
+    def georadiusbymember_ro(
+        self,
+        name: Key,
+        member: Value,
+        radius: float,
+        unit: str | None = None,
+        withdist: bool = False,
+        withcoord: bool = False,
+        withhash: bool = False,
+        count: int | None = None,
+        sort: str | None = None,
+        any: bool = False,  # noqa: A002 - redis-py's name
+    ) -> list[Reply]:
+        """Return the places within a radius of a member like :meth:`geosearch`, which is the newer form."""
+        words = _radius_words(radius, unit, withdist, withcoord, withhash, count, sort, any)
+        convert = _places(withdist, withhash, withcoord) if withdist or withhash or withcoord else same
+        return self._call(convert, b"GEORADIUSBYMEMBER_RO", name, member, *words)

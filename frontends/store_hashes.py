@@ -6,6 +6,7 @@ The rule is that of :mod:`kvcore.frontends.store_base`: build the arguments, end
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import overload
 
 from kvcore.frontends.store_base import (
@@ -19,6 +20,7 @@ from kvcore.frontends.store_base import (
     as_bool,
     as_dict,
     as_float,
+    expiry_options,
     flags,
     pairs,
     same,
@@ -37,6 +39,28 @@ from kvcore.replies import Reply
 
 def _flat(reply: Reply) -> list[Reply]:
     return [item for pair in reply for item in pair]
+
+
+def _fields(
+    method: str,
+    key: Value | None,
+    value: Value | None,
+    mapping: Mapping[Key, Value] | Mapping[bytes, Value] | Mapping[str, Value] | None,
+    items: Sequence[Value] | None,
+) -> list[Value]:
+    """Return fields and values in turns."""
+    words: list[Value] = [] if items is None else list(items)
+    if len(words) % 2:
+        raise ValueError(f"{method}() takes items in pairs: fields and values in turns")
+    if key is not None:
+        if value is None:
+            raise TypeError(f"{method}() needs the value of a field")
+        words += (key, value)
+    if mapping is not None:
+        words += pairs(mapping)
+    if not words:
+        raise ValueError(f"{method}() needs a field and its value, a mapping, or items")
+    return words
 
 
 class HashCommands(Commands[T]):
@@ -102,16 +126,7 @@ class HashCommands(Commands[T]):
         items: Sequence[Value] | None = None,
     ) -> int:
         """Set a field, those of a mapping, and of ``items``, fields and values in turns; return how many are new."""
-        words: list[Value] = [] if items is None else list(items)
-        if key is not None:
-            if value is None:
-                raise TypeError("hset() needs the value of a field")
-            words += (key, value)
-        if mapping is not None:
-            words += pairs(mapping)
-        if not words:
-            raise ValueError("hset() needs a field and its value, a mapping, or items")
-        return self._call(same, b"HSET", name, *words)
+        return self._call(same, b"HSET", name, *_fields("hset", key, value, mapping, items))
 
     def hsetnx(self, name: Key, key: Value, value: Value) -> int:
         """Set a field if it is new; return 1 if it was."""
@@ -124,6 +139,51 @@ class HashCommands(Commands[T]):
     def hvals(self, name: Key) -> list[T]:
         """Return all values."""
         return self._call(same, b"HVALS", name)
+
+    # Fields that are read, written and expire in one
+
+    def hgetdel(self, name: Key, *keys: Value) -> list[T | None]:
+        """Return the values of fields, None where there is none, and delete those fields."""
+        return self._call(same, b"HGETDEL", name, b"FIELDS", len(keys), *keys)
+
+    def hgetex(
+        self,
+        name: Key,
+        *keys: Value,
+        ex: Duration | None = None,
+        px: Duration | None = None,
+        exat: Moment | None = None,
+        pxat: Moment | None = None,
+        persist: bool = False,
+    ) -> list[T | None]:
+        """Return the values of fields, None where there is none, and set or clear when those fields expire."""
+        words = expiry_options(ex, px, exat, pxat, persist)
+        return self._call(same, b"HGETEX", name, *words, b"FIELDS", len(keys), *keys)
+
+    def hsetex(
+        self,
+        name: Key,
+        key: Value | None = None,
+        value: Value | None = None,
+        mapping: Mapping[Key, Value] | Mapping[bytes, Value] | Mapping[str, Value] | None = None,
+        items: Sequence[Value] | None = None,
+        ex: Duration | None = None,
+        px: Duration | None = None,
+        exat: Moment | None = None,
+        pxat: Moment | None = None,
+        data_persist_option: Enum | str | None = None,
+        keepttl: bool = False,
+    ) -> int:
+        """Set fields as :meth:`hset` does, and when they expire; return 1, or 0 if nothing was set.
+
+        With ``data_persist_option`` ``FNX`` only if none of them exists, with ``FXX`` only if all do.
+        """
+        words = expiry_options(ex, px, exat, pxat)
+        if data_persist_option is not None:
+            words.append(data_persist_option.value if isinstance(data_persist_option, Enum) else data_persist_option)
+        words += flags(KEEPTTL=keepttl)
+        fields = _fields("hsetex", key, value, mapping, items)
+        return self._call(same, b"HSETEX", name, *words, b"FIELDS", len(fields) // 2, *fields)
 
     # Fields that expire
 

@@ -85,6 +85,30 @@ class KeyCommands(Commands[T]):
         """Return the keys that match a pattern; :meth:`scan_iter` takes less memory."""
         return self._call(same, b"KEYS", pattern)
 
+    def migrate(
+        self,
+        host: str,
+        port: int,
+        keys: Keys,
+        destination_db: int,
+        timeout: int,
+        copy: bool = False,
+        replace: bool = False,
+        auth: str | None = None,
+        username: str | None = None,
+    ) -> T:
+        """Move keys to another server, or copy them; return ``OK``, or ``NOKEY`` if there was none.
+
+        ``timeout`` is in milliseconds. ``auth`` is the password there, of the user ``username`` if that is given.
+        """
+        words = flags(COPY=copy, REPLACE=replace)
+        if username is not None:
+            words += (b"AUTH2", username, "" if auth is None else auth)
+        elif auth is not None:
+            words += (b"AUTH", auth)
+        names = spread(keys)
+        return self._call_status(same, b"MIGRATE", host, port, b"", destination_db, timeout, *words, b"KEYS", *names)
+
     def move(self, name: Key, db: int) -> bool:
         """Move a key to another database; return whether that was done."""
         return self._call(as_bool, b"MOVE", name, db)

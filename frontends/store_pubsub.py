@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Generic, Protocol, Self, TypedDict
 
 from kvcore.arguments import encode
 from kvcore.errors import ClosedError, CommandError, KvcoreError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_UNREAD: Final = 1_000_000
 """Messages that may wait in a listener: one that takes none must not take the memory instead."""
 
+_CLOSED: Final = "the listener is closed; make another one with pubsub()"
 _PATTERNS: Final = frozenset({"pmessage", "psubscribe", "punsubscribe"})
 _DATA: Final = frozenset({"message", "pmessage", "smessage"})
 
@@ -47,6 +48,10 @@ class Message(TypedDict):
     pattern: Reply
     channel: Reply
     data: Reply
+
+
+def _nothing() -> None:
+    """Stand in while nobody waits."""
 
 
 class _Inbox:
@@ -70,31 +75,51 @@ class _Inbox:
         self.wake()
 
 
-def _nothing() -> None:
-    """Stand in while nobody waits."""
+class Feed(Protocol):
+    """Where a listener's messages come from."""
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether anything is listened to."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a message is there to be taken."""
+
+    def take(self) -> list[Reply] | None:
+        """Return the next message as it came, None if there is none. Raises ClosedError, KvcoreError."""
+
+    def close(self) -> None:
+        """Listen to nothing any more; closing twice does nothing."""
 
 
-class BasePubSub(Generic[T]):
-    """Subscriptions and the messages that came."""
+class ThreadFeed(Feed, Protocol):
+    """Where a listener of a store has its messages from."""
 
-    __slots__ = (
-        "__weakref__",
-        "_decode",
-        "_finalizer",
-        "_handlers",
-        "_ignore",
-        "_inbox",
-        "_messages",
-        "_session",
-        "_source",
-    )
+    def run(self, argv: list[bytes]) -> None:
+        """Run one of the commands of subscribing; its confirmations come as messages."""
 
-    def __init__(self, source: Store[T] | AsyncStore[T], ignore_subscribe_messages: bool) -> None:
-        source.check_open()
-        self._source = source
-        self._decode = source.decodes
-        self._ignore = ignore_subscribe_messages
-        self._handlers: dict[bytes, Handler] = {}
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until there may be a message; False if the time is up first."""
+
+
+class TaskFeed(Feed, Protocol):
+    """Where a listener of an asynchronous store has its messages from."""
+
+    async def run(self, argv: list[bytes]) -> None:
+        """Run one of the commands of subscribing; its confirmations come as messages."""
+
+    async def wait(self, timeout_s: float | None) -> bool:
+        """Wait until there may be a message; False if the time is up first."""
+
+
+class _SessionFeed:
+    """A session of a store in this process."""
+
+    __slots__ = ("__weakref__", "_finalizer", "_inbox", "_messages", "_session", "_source")
+
+    def __init__(self, source: Store[T] | AsyncStore[T]) -> None:
+        self._source: Store[Reply] | AsyncStore[Reply] = source
         self._messages: deque[list[Reply]] = deque()
         self._session: Session | None = source.own_aside()
         self._inbox = _Inbox(self._session)
@@ -103,38 +128,35 @@ class BasePubSub(Generic[T]):
 
     @property
     def subscribed(self) -> bool:
-        """Whether it listens to anything."""
+        """Whether anything is listened to."""
         session = self._session
         return session is not None and bool(session.channels or session.patterns or session.shard_channels)
 
-    def _run(self, name: bytes, names: tuple[Key, ...], handlers: dict[str, Handler]) -> None:
-        """Run one of the commands of subscribing; its confirmations come as messages."""
-        session = self._session
-        if session is None:
-            raise ClosedError("the listener is closed; make another one with pubsub()")
-        channels = [*map(encode, names), *map(encode, handlers)]
-        if not channels and not name.endswith(b"UNSUBSCRIBE"):
-            raise TypeError("name a channel or pattern to listen to")
-        for channel, handler in handlers.items():
-            if not callable(handler):
-                raise TypeError(f"the handler of {channel} cannot be called")
-            self._handlers[channel.encode()] = handler
-        for plain in map(encode, names):
-            self._handlers.pop(plain, None)
+    @property
+    def waiting(self) -> bool:
+        """Whether a message is there to be taken."""
+        return bool(self._messages or (self._session is not None and self._session.outbox))
+
+    def execute(self, argv: list[bytes]) -> None:
+        """Run one of the commands of subscribing."""
+        session = self._open_session()
         self._source.check_open()
         with self._source.mutex:
-            reply = session.engine.execute(session, [name, *channels])
+            reply = session.engine.execute(session, argv)
             session.release_pushes()
             session.interrupt = 0
         if isinstance(reply, CommandError):
             raise reply
 
-    def _take(self) -> list[Reply] | None:
-        """Return the next message as it came."""
+    def _open_session(self) -> Session:
+        if self._session is None:
+            raise ClosedError(_CLOSED)
+        return self._session
+
+    def take(self) -> list[Reply] | None:
+        """Return the next message as it came, None if there is none."""
         if not self._messages:
-            session = self._session
-            if session is None:
-                raise ClosedError("the listener is closed; make another one with pubsub()")
+            session = self._open_session()
             if self._inbox.overflowed:
                 self.close()
                 raise KvcoreError("the listener took too few of its messages, and was cut off: make another one")
@@ -145,9 +167,96 @@ class BasePubSub(Generic[T]):
                 session.outbox.clear()
         return self._messages.popleft() if self._messages else None
 
+    def _comes(self, wake: Callable[[], None]) -> bool:
+        """Have ``wake`` called from now on when something comes, or say that it is there."""
+        session = self._open_session()
+        self._inbox.wake = wake
+        self._source.check_open()
+        with self._source.mutex:
+            session.release_pushes()
+            return bool(session.outbox) or self._inbox.overflowed
+
+    def close(self) -> None:
+        """Listen to nothing any more; closing twice does nothing."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._finalizer.detach()
+            self._inbox.wake()
+            self._source.end_session(session)
+
+
+class SessionFeed(_SessionFeed):
+    """A session of a store, for threads."""
+
+    __slots__ = ()
+
+    def run(self, argv: list[bytes]) -> None:
+        """Run one of the commands of subscribing."""
+        self.execute(argv)
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until there may be a message; False if the time is up first."""
+        bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        try:
+            if not self._comes(lambda: bell.put(None)):
+                bell.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        finally:
+            self._inbox.wake = _nothing
+        return True
+
+
+class AsyncSessionFeed(_SessionFeed):
+    """A session of a store, for coroutines."""
+
+    __slots__ = ()
+
+    async def run(self, argv: list[bytes]) -> None:
+        """Run one of the commands of subscribing."""
+        self.execute(argv)
+
+    async def wait(self, timeout_s: float | None) -> bool:
+        """Wait until there may be a message; False if the time is up first."""
+        bell: Wakeup = wakeup()
+        try:
+            return self._comes(bell.set) or await bell.wait(timeout_s)
+        finally:
+            self._inbox.wake = _nothing
+
+
+class BasePubSub(Generic[T]):
+    """Subscriptions and the messages that came."""
+
+    __slots__ = ("__weakref__", "_decode", "_handlers", "_ignore", "_source")
+
+    def __init__(self, source: Feed, decode: bool, ignore_subscribe_messages: bool) -> None:
+        self._source = source
+        self._decode = decode
+        self._ignore = ignore_subscribe_messages
+        self._handlers: dict[bytes, Handler] = {}
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether it listens to anything."""
+        return self._source.subscribed
+
+    def _words(self, name: bytes, names: tuple[Key, ...], handlers: dict[str, Handler]) -> list[bytes]:
+        """Return one of the commands of subscribing, and remember the handlers."""
+        channels = [*map(encode, names), *map(encode, handlers)]
+        if not channels and not name.endswith(b"UNSUBSCRIBE"):
+            raise TypeError("name a channel or pattern to listen to")
+        for channel, handler in handlers.items():
+            if not callable(handler):
+                raise TypeError(f"the handler of {channel} cannot be called")
+            self._handlers[channel.encode()] = handler
+        for plain in map(encode, names):
+            self._handlers.pop(plain, None)
+        return [name, *channels]
+
     def _next(self, ignore: bool) -> Message | None:
         """Return the next message for the caller: no confirmations it ignores, nothing that a handler took."""
-        while (items := self._take()) is not None:
+        while (items := self._source.take()) is not None:
             kind = items[0].decode() if isinstance(items[0], bytes) else str(items[0])
             pattern, channel, data = (None, *items[1:]) if len(items) == 3 else items[1:]
             if kind in _PATTERNS and len(items) == 3:
@@ -172,20 +281,17 @@ class BasePubSub(Generic[T]):
 
     def close(self) -> None:
         """Listen to nothing any more; closing twice does nothing."""
-        session, self._session = self._session, None
-        if session is not None:
-            self._finalizer.detach()
-            self._inbox.wake()
-            self._source.end_session(session)
+        self._source.close()
 
 
 class PubSub(BasePubSub[T]):
     """A listener of a store; make one with :meth:`Store.pubsub`. One thread takes messages, any may subscribe."""
 
-    __slots__ = ()
+    __slots__ = ("_feed",)
 
-    def __init__(self, store: Store[T], ignore_subscribe_messages: bool = False) -> None:
-        super().__init__(store, ignore_subscribe_messages)
+    def __init__(self, feed: ThreadFeed, decode: bool, ignore_subscribe_messages: bool = False) -> None:
+        super().__init__(feed, decode, ignore_subscribe_messages)
+        self._feed = feed
 
     def __enter__(self) -> Self:
         return self
@@ -197,27 +303,27 @@ class PubSub(BasePubSub[T]):
 
     def subscribe(self, *channels: Key, **handlers: Handler) -> None:
         """Listen to channels; a keyword's handler is called with its channel's messages."""
-        self._run(b"SUBSCRIBE", channels, handlers)
+        self._feed.run(self._words(b"SUBSCRIBE", channels, handlers))
 
     def psubscribe(self, *patterns: Key, **handlers: Handler) -> None:
         """Listen to the channels that match patterns."""
-        self._run(b"PSUBSCRIBE", patterns, handlers)
+        self._feed.run(self._words(b"PSUBSCRIBE", patterns, handlers))
 
     def ssubscribe(self, *channels: Key, **handlers: Handler) -> None:
         """Listen to shard channels."""
-        self._run(b"SSUBSCRIBE", channels, handlers)
+        self._feed.run(self._words(b"SSUBSCRIBE", channels, handlers))
 
     def unsubscribe(self, *channels: Key) -> None:
         """Listen to channels, or all of them, no longer."""
-        self._run(b"UNSUBSCRIBE", channels, {})
+        self._feed.run(self._words(b"UNSUBSCRIBE", channels, {}))
 
     def punsubscribe(self, *patterns: Key) -> None:
         """Listen to patterns, or all of them, no longer."""
-        self._run(b"PUNSUBSCRIBE", patterns, {})
+        self._feed.run(self._words(b"PUNSUBSCRIBE", patterns, {}))
 
     def sunsubscribe(self, *channels: Key) -> None:
         """Listen to shard channels, or all of them, no longer."""
-        self._run(b"SUNSUBSCRIBE", channels, {})
+        self._feed.run(self._words(b"SUNSUBSCRIBE", channels, {}))
 
     def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Message | None:
         """Return the next message, None if none came within ``timeout`` seconds (None: wait for ever)."""
@@ -225,25 +331,17 @@ class PubSub(BasePubSub[T]):
         if message is not None or timeout == 0:
             return message
         deadline = None if timeout is None else monotonic() + timeout
-        bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._inbox.wake = lambda: bell.put(None)
-        try:
-            while True:
-                message = self._next(ignore_subscribe_messages)
-                if message is not None:
-                    return message
-                left = None if deadline is None else deadline - monotonic()
-                if left is not None and left <= 0:
-                    return None
-                bell.get(timeout=left)
-        except queue.Empty:
-            return None
-        finally:
-            self._inbox.wake = _nothing
+        while True:
+            left = None if deadline is None else deadline - monotonic()
+            if (left is not None and left <= 0) or not self._feed.wait(left):
+                return None
+            message = self._next(ignore_subscribe_messages)
+            if message is not None:
+                return message
 
     def listen(self) -> Iterator[Message]:
         """Yield messages as they come, until nothing is listened to any more."""
-        while self.subscribed or self._messages or (self._session is not None and self._session.outbox):
+        while self.subscribed or self._feed.waiting:
             message = self.get_message(timeout=None if self.subscribed else 0)
             if message is not None:
                 yield message
@@ -252,10 +350,11 @@ class PubSub(BasePubSub[T]):
 class AsyncPubSub(BasePubSub[T]):
     """A listener of an asynchronous store; make one with :meth:`AsyncStore.pubsub`. One task takes messages."""
 
-    __slots__ = ()
+    __slots__ = ("_feed",)
 
-    def __init__(self, store: AsyncStore[T], ignore_subscribe_messages: bool = False) -> None:
-        super().__init__(store, ignore_subscribe_messages)
+    def __init__(self, feed: TaskFeed, decode: bool, ignore_subscribe_messages: bool = False) -> None:
+        super().__init__(feed, decode, ignore_subscribe_messages)
+        self._feed = feed
 
     async def __aenter__(self) -> Self:
         return self
@@ -271,27 +370,27 @@ class AsyncPubSub(BasePubSub[T]):
 
     async def subscribe(self, *channels: Key, **handlers: Handler) -> None:
         """Listen to channels; a keyword's handler is called with its channel's messages."""
-        self._run(b"SUBSCRIBE", channels, handlers)
+        await self._feed.run(self._words(b"SUBSCRIBE", channels, handlers))
 
     async def psubscribe(self, *patterns: Key, **handlers: Handler) -> None:
         """Listen to the channels that match patterns."""
-        self._run(b"PSUBSCRIBE", patterns, handlers)
+        await self._feed.run(self._words(b"PSUBSCRIBE", patterns, handlers))
 
     async def ssubscribe(self, *channels: Key, **handlers: Handler) -> None:
         """Listen to shard channels."""
-        self._run(b"SSUBSCRIBE", channels, handlers)
+        await self._feed.run(self._words(b"SSUBSCRIBE", channels, handlers))
 
     async def unsubscribe(self, *channels: Key) -> None:
         """Listen to channels, or all of them, no longer."""
-        self._run(b"UNSUBSCRIBE", channels, {})
+        await self._feed.run(self._words(b"UNSUBSCRIBE", channels, {}))
 
     async def punsubscribe(self, *patterns: Key) -> None:
         """Listen to patterns, or all of them, no longer."""
-        self._run(b"PUNSUBSCRIBE", patterns, {})
+        await self._feed.run(self._words(b"PUNSUBSCRIBE", patterns, {}))
 
     async def sunsubscribe(self, *channels: Key) -> None:
         """Listen to shard channels, or all of them, no longer."""
-        self._run(b"SUNSUBSCRIBE", channels, {})
+        await self._feed.run(self._words(b"SUNSUBSCRIBE", channels, {}))
 
     async def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Message | None:
         """Return the next message, None if none came within ``timeout`` seconds (None: wait for ever)."""
@@ -299,22 +398,17 @@ class AsyncPubSub(BasePubSub[T]):
         if message is not None or timeout == 0:
             return message
         deadline = None if timeout is None else monotonic() + timeout
-        bell: Wakeup = wakeup()
-        self._inbox.wake = bell.set
-        try:
-            while True:
-                message = self._next(ignore_subscribe_messages)
-                if message is not None:
-                    return message
-                left = None if deadline is None else deadline - monotonic()
-                if (left is not None and left <= 0) or not await bell.wait(left):
-                    return None
-        finally:
-            self._inbox.wake = _nothing
+        while True:
+            left = None if deadline is None else deadline - monotonic()
+            if (left is not None and left <= 0) or not await self._feed.wait(left):
+                return None
+            message = self._next(ignore_subscribe_messages)
+            if message is not None:
+                return message
 
     async def listen(self) -> AsyncIterator[Message]:
         """Yield messages as they come, until nothing is listened to any more."""
-        while self.subscribed or self._messages or (self._session is not None and self._session.outbox):
+        while self.subscribed or self._feed.waiting:
             message = await self.get_message(timeout=None if self.subscribed else 0)
             if message is not None:
                 yield message

@@ -6,6 +6,7 @@ The rule is that of :mod:`kvcore.frontends.store_base`: build the arguments, end
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from kvcore.frontends.store_base import (
     Commands,
@@ -16,8 +17,8 @@ from kvcore.frontends.store_base import (
     as_bools,
     as_dict,
     as_text,
-    as_text_or_none,
     flags,
+    plain,
     same,
     text_keys,
 )
@@ -63,8 +64,7 @@ def _facts(value: str) -> Reply:
 
 def _as_info(reply: Reply) -> dict[str, Reply]:
     facts: dict[str, Reply] = {}
-    text = as_text(reply.text if isinstance(reply, Verbatim) else reply)
-    for line in text.splitlines():
+    for line in _as_report(reply).splitlines():
         name, colon, value = line.partition(":")
         if not colon or line.startswith("#"):
             continue
@@ -72,13 +72,51 @@ def _as_info(reply: Reply) -> dict[str, Reply]:
     return facts
 
 
-def _as_client(line: str) -> dict[str, str]:
-    return {name: value for name, _, value in (word.partition("=") for word in line.split(" "))}
+def _lines(reply: Reply) -> list[str]:
+    return [as_text(line) for line in reply]
 
 
-def _as_clients(reply: Reply) -> list[dict[str, str]]:
-    text = as_text(reply.text if isinstance(reply, Verbatim) else reply)
-    return [_as_client(line) for line in text.splitlines()]
+def _readable(reply: Reply) -> list[str]:
+    return [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in reply]
+
+
+def _as_debug_facts(reply: Reply) -> dict[str, int | str]:
+    """Return what redis-py makes of DEBUG OBJECT: numbers as such, and the first word as ``type``."""
+    words = f"type:{as_text(reply)}".split()
+    facts = (word.partition(":") for word in words)
+    return {name: _whole(value) for name, _, value in facts}
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
+
+
+_COMMAND_FACTS: Final = (
+    "name",
+    "arity",
+    "flags",
+    "first_key_pos",
+    "last_key_pos",
+    "step_count",
+    "acl_categories",
+    "tips",
+    "key_specifications",
+    "subcommands",
+)
+"""A server older than Redis 7 ends with the categories."""
+
+
+def _as_command(reply: Reply) -> tuple[str, dict[str, Reply]]:
+    facts: dict[str, Reply] = dict(zip(_COMMAND_FACTS, reply, strict=False))
+    facts["name"] = as_text(facts["name"])
+    facts["flags"] = _lines(facts["flags"])
+    facts["acl_categories"] = _lines(facts["acl_categories"])
+    return facts["name"], facts
+
+
+def _as_commands(reply: Reply) -> dict[str, dict[str, Reply]]:
+    """Return the commands that exist by their names."""
+    return dict(_as_command(facts) for facts in plain(reply) if facts is not None)
 
 
 def _as_slow(reply: Reply) -> list[dict[str, Reply]]:
@@ -154,6 +192,10 @@ class ServerCommands(Commands[T]):
         """Delete all libraries."""
         return self._call(as_bool, b"FUNCTION", b"FLUSH", mode)
 
+    def function_kill(self) -> T:
+        """End the function that runs."""
+        return self._call_status(same, b"FUNCTION", b"KILL")
+
     def function_list(self, library: str | None = "*", withcode: bool = False) -> list[Reply]:
         """Return the libraries whose names match a pattern."""
         words: list[Value] = [] if library is None else [b"LIBRARYNAME", library]
@@ -211,36 +253,42 @@ class ServerCommands(Commands[T]):
         """Begin to save a snapshot."""
         return self._call(as_bool, b"BGSAVE", *flags(SCHEDULE=schedule))
 
-    def client_getname(self) -> str | None:
-        """Return the name of this session."""
-        return self._call(as_text_or_none, b"CLIENT", b"GETNAME")
-
-    def client_id(self) -> int:
-        """Return the number of this session."""
-        return self._call(same, b"CLIENT", b"ID")
-
-    def client_info(self) -> dict[str, str]:
-        """Return facts about this session."""
-        return self._call(_as_this_client, b"CLIENT", b"INFO")
-
-    def client_list(self, _type: str | None = None, client_id: tuple[int, ...] = ()) -> list[dict[str, str]]:
-        """Return facts about the sessions."""
-        words: list[Value] = [] if _type is None else [b"TYPE", _type]
-        if client_id:
-            words += (b"ID", *client_id)
-        return self._call(_as_clients, b"CLIENT", b"LIST", *words)
-
-    def client_setname(self, name: str) -> bool:
-        """Name this session."""
-        return self._call(as_bool, b"CLIENT", b"SETNAME", name)
-
-    def client_unblock(self, client_id: int, error: bool = False) -> bool:
-        """End the wait of a session, with an error or as if its time were up."""
-        return self._call(as_bool, b"CLIENT", b"UNBLOCK", client_id, *flags(ERROR=error))
+    def command(self) -> dict[str, dict[str, Reply]]:
+        """Return facts about all commands by name."""
+        return self._call(_as_commands, b"COMMAND")
 
     def command_count(self) -> int:
         """Return how many commands there are."""
         return self._call(same, b"COMMAND", b"COUNT")
+
+    def command_docs(self, *args: str) -> dict[str, Reply]:
+        """Return what commands do, by name; all of them without names."""
+        return self._call(text_keys, b"COMMAND", b"DOCS", *args)
+
+    def command_getkeys(self, *args: Value) -> list[str]:
+        """Return the keys of a command with its arguments, as text."""
+        return self._call(_readable, b"COMMAND", b"GETKEYS", *args)
+
+    def command_getkeysandflags(self, *args: Value) -> list[Reply]:
+        """Return the keys of a command with its arguments, each with what is done to it."""
+        return self._call(same, b"COMMAND", b"GETKEYSANDFLAGS", *args)
+
+    def command_info(self, *args: str) -> dict[str, dict[str, Reply]]:
+        """Return facts about the commands of these names, those that exist; all of them without names."""
+        return self._call(_as_commands, b"COMMAND", b"INFO", *args)
+
+    def command_list(
+        self, module: str | None = None, category: str | None = None, pattern: str | None = None
+    ) -> list[T]:
+        """Return the names of the commands; of a module's, a category's, or those that match a pattern."""
+        words: list[Value] = []
+        if module is not None:
+            words += (b"MODULE", module)
+        if category is not None:
+            words += (b"ACLCAT", category)
+        if pattern is not None:
+            words += (b"PATTERN", pattern)
+        return self._call(same, b"COMMAND", b"LIST", *([b"FILTERBY", *words] if words else []))
 
     def config_get(self, pattern: Value = "*", *args: Value) -> dict[str, str]:
         """Return the directives that match a pattern."""
@@ -250,6 +298,10 @@ class ServerCommands(Commands[T]):
         """Zero the statistics."""
         return self._call(as_bool, b"CONFIG", b"RESETSTAT")
 
+    def config_rewrite(self) -> T:
+        """Write the directives to the configuration file."""
+        return self._call_status(same, b"CONFIG", b"REWRITE")
+
     def config_set(self, name: Value, value: Value, *args: Value) -> bool:
         """Change directives."""
         return self._call(as_bool, b"CONFIG", b"SET", name, value, *args)
@@ -257,6 +309,10 @@ class ServerCommands(Commands[T]):
     def dbsize(self) -> int:
         """Return how many keys there are."""
         return self._call(same, b"DBSIZE")
+
+    def debug_object(self, key: Key) -> dict[str, int | str]:
+        """Return how a value is kept; for a store that was opened with ``enable_debug_command="local"``."""
+        return self._call(_as_debug_facts, b"DEBUG", b"OBJECT", key)
 
     def echo(self, value: Value) -> T:
         """Return ``value``."""
@@ -278,6 +334,51 @@ class ServerCommands(Commands[T]):
         """Return when the data was saved last, in UTC."""
         return self._call(_as_moment, b"LASTSAVE")
 
+    def latency_doctor(self) -> str:
+        """Return in words what was slow of late."""
+        return self._call(_as_report, b"LATENCY", b"DOCTOR")
+
+    def latency_graph(self, event: str) -> str:
+        """Return a graph of an event's latency, drawn with characters."""
+        return self._call(_as_report, b"LATENCY", b"GRAPH", event)
+
+    def latency_histogram(self, *args: str) -> dict[str, Reply]:
+        """Return how long commands took: how many calls in how many microseconds, by name."""
+        return self._call(text_keys, b"LATENCY", b"HISTOGRAM", *args)
+
+    def latency_history(self, event: str) -> list[list[int]]:
+        """Return when an event was slow, in seconds since the Unix epoch, and by how many milliseconds."""
+        return self._call(same, b"LATENCY", b"HISTORY", event)
+
+    def latency_latest(self) -> list[list[Reply]]:
+        """Return the latest and longest latency of each event."""
+        return self._call(same, b"LATENCY", b"LATEST")
+
+    def latency_reset(self, *events: str) -> int:
+        """Forget the latency of events, or of all; return how many had any."""
+        return self._call(same, b"LATENCY", b"RESET", *events)
+
+    def lolwut(self, *version_numbers: float) -> T:
+        """Return the version, with a picture for some."""
+        words: list[Value] = [b"VERSION", *version_numbers] if version_numbers else []
+        return self._call(same, b"LOLWUT", *words)
+
+    def memory_doctor(self) -> str:
+        """Return in words what is odd about the use of memory."""
+        return self._call(_as_report, b"MEMORY", b"DOCTOR")
+
+    def memory_help(self) -> list[str]:
+        """Return what MEMORY can do, in lines."""
+        return self._call(_lines, b"MEMORY", b"HELP")
+
+    def memory_malloc_stats(self) -> T:
+        """Return the allocator's statistics, if it has any."""
+        return self._call(same, b"MEMORY", b"MALLOC-STATS")
+
+    def memory_purge(self) -> bool:
+        """Have the allocator give memory back."""
+        return self._call(as_bool, b"MEMORY", b"PURGE")
+
     def memory_usage(self, key: Key, samples: int | None = None) -> int | None:
         """Return about how many bytes a key takes, None if it does not exist."""
         words: list[Value] = [] if samples is None else [b"SAMPLES", samples]
@@ -287,9 +388,17 @@ class ServerCommands(Commands[T]):
         """Return what takes how many bytes."""
         return self._call(text_keys, b"MEMORY", b"STATS")
 
+    def module_list(self) -> list[Reply]:
+        """Return the modules that are loaded: none."""
+        return self._call(same, b"MODULE", b"LIST")
+
     def ping(self) -> bool:
         """Return True."""
         return self._call(_as_pong, b"PING")
+
+    def role(self) -> list[Reply]:
+        """Return ``master`` or ``slave``, and what each knows of replication."""
+        return self._call(same, b"ROLE")
 
     def save(self) -> bool:
         """Save a snapshot now."""
@@ -323,6 +432,13 @@ class ServerCommands(Commands[T]):
         """Wait up to ``timeout`` milliseconds until replicas have what was written; return how many have."""
         return self._call(same, b"WAIT", num_replicas, timeout)
 
+    def waitaof(self, num_local: int, num_replicas: int, timeout: int) -> list[int]:
+        """Wait up to ``timeout`` milliseconds until disks have what was written: the own one, replicas' ones.
 
-def _as_this_client(reply: Reply) -> dict[str, str]:
-    return _as_clients(reply)[0]
+        Return whether the own one has it, and how many replicas' have.
+        """
+        return self._call(same, b"WAITAOF", num_local, num_replicas, timeout)
+
+
+def _as_report(reply: Reply) -> str:
+    return as_text(reply.text if isinstance(reply, Verbatim) else reply)

@@ -134,6 +134,12 @@ def _free_port() -> int:
         return port
 
 
+def _reachable(bind: str) -> str:
+    """Return an address to connect to, of those that a server is bound to."""
+    first = bind.split()[0].removeprefix("-") if bind else ""
+    return "::1" if first.startswith("::") else "127.0.0.1" if first in ("", "*", "0.0.0.0") else first  # noqa: S104
+
+
 class TestStore(Store[bytes]):
     """An embedded store in memory for one test. Keyword arguments are directives, as for :func:`kvcore.open`."""
 
@@ -224,20 +230,22 @@ class TestServer:
         """Moves the server's time."""
         folder = tempfile.mkdtemp(prefix="kvcore-")
         path = os.path.join(folder, "socket")
-        self.unix_socket = path if HAS_UNIX_SOCKETS and len(os.fsencode(path)) < _SOCKET_PATH_MAX else ""
-        """The path of its Unix socket, empty where there are none, or where it would be too long."""
         settings: dict[str, bool | int | str] = {"bind": "127.0.0.1", "save": "", "dir": folder}
-        if self.unix_socket:
-            settings["unixsocket"] = self.unix_socket
+        if HAS_UNIX_SOCKETS and len(os.fsencode(path)) < _SOCKET_PATH_MAX:
+            settings["unixsocket"] = path
+        settings.update(config)
+        self.unix_socket = str(settings.get("unixsocket", ""))
+        """The path of its Unix socket, empty where there are none, or where it would be too long."""
         try:
-            server, storage = self._start({**settings, **config})
+            server, storage = self._start(settings)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._end = weakref.finalize(self, _abandon, server, storage, folder)
         self.engine: Engine = server.engine
         self.mutex: threading.Lock = server.host.lock
-        self.host = "127.0.0.1"
+        self.host = _reachable(str(settings["bind"]))
+        """Where it listens; the loopback address for a server that listens everywhere."""
         self.port = server.port
         self.faults = Faults(self.engine, self.mutex, refuse=self._refuse, accept=self._accept)
         """What goes wrong on purpose."""
@@ -274,7 +282,7 @@ class TestServer:
     @property
     def url(self) -> str:
         """``redis://127.0.0.1:port/0``."""
-        return f"redis://{self.host}:{self.port}/0"
+        return f"redis://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/0"
 
     @property
     def unix_url(self) -> str:

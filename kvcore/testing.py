@@ -13,19 +13,30 @@ from kvcore.frontends.faults import DownError, Fault, Faults
 from kvcore.frontends.under_test import ClockControl, TestServer, TestStore
 
 with needs_redis("kvcore.testing"):
-    from kvcore.frontends.fakes import FakeAsyncRedis, FakeRedis, FakeServer, FakeStrictRedis
+    from kvcore.frontends.fakes import (
+        FakeAsyncConnection,
+        FakeAsyncRedis,
+        FakeConnection,
+        FakeRedis,
+        FakeServer,
+        FakeStrictRedis,
+        TcpFakeServer,
+    )
     from kvcore.frontends.redis_patch import patch_redis
 
 __all__ = [
     "ClockControl",
     "CommandLog",
     "DownError",
+    "FakeAsyncConnection",
     "FakeAsyncRedis",
+    "FakeConnection",
     "FakeRedis",
     "FakeServer",
     "FakeStrictRedis",
     "Fault",
     "Faults",
+    "TcpFakeServer",
     "TestServer",
     "TestStore",
     "patch_redis",

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.oracle.servers import Server, find_oracle, free_port, start_kvcore, start_oracle
+
+OLDEST = "5.0.0"
+"""The oldest release of redis-py that is supported."""
 
 REQUIRED = os.environ.get("ORACLE_REQUIRED", "") not in ("", "0")
 """In CI a missing tool fails; elsewhere its tests skip."""
@@ -83,6 +88,18 @@ def find_tool() -> Callable[[str], str]:
         return str(Path(path)) if path else missing(name)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the oldest supported release of redis-py apart from the one that is installed."""
+    target = tmp_path_factory.mktemp("redis-py") / OLDEST
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), f"redis=={OLDEST}"],
+        check=True,
+        timeout=100,
+    )
+    return target
 
 
 def missing(name: str) -> str:
