@@ -27,15 +27,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from kvcore.frontends.inprocess import Store
 from kvcore.frontends.redis_link import LATER, UNREADY, Link, LocalServer
 from kvcore.frontends.redis_results import (
+    AMISS,
     PushHandlers,
     answer,
     borrow,
+    client_defaults,
+    is_amiss,
     is_short,
     local_arguments,
     make_local,
     results,
     transaction_results,
-    without_retries,
 )
 from kvcore.frontends.redis_urls import find_server, server_of, server_of_pool, url_options
 from kvcore.frontends.redis_values import Arguments, text_of, undecoded, value
@@ -265,7 +267,14 @@ class LocalPipeline(Pipeline):
         """Set a key; see redis-py."""
         if args or options or (self.watching and not self.explicit_transaction):
             return super().set(name, value, *args, **options)
-        self.command_stack.append((("SET", name, value), {}))
+        self.command_stack.append((("SET", name, value), options))
+        return self
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Queue a command, or run it at once while keys are watched; see redis-py."""
+        if (self.watching or args[0] == "WATCH") and not self.explicit_transaction:
+            return self.immediate_execute_command(*args, **options)
+        self.command_stack.append((args, options))
         return self
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
@@ -293,6 +302,9 @@ class LocalPipeline(Pipeline):
             replies = await connection.exchange([[b"MULTI"], *batch, [b"EXEC"]])
         else:
             replies = [reply]
+        if is_amiss(commands, replies):
+            await connection.disconnect(nowait=True)
+            raise redis.ResponseError(AMISS)
         return transaction_results(self, connection, commands, replies, raise_on_error)
 
     async def _execute_pipeline(self, connection: Any, commands: Any, raise_on_error: bool) -> Any:
@@ -331,7 +343,7 @@ class Redis(redis_asyncio.Redis):
     ) -> None:
         if connection_pool is not None and store is not None:
             raise redis.DataError("a client has a store or a pool; the pool has its own store")
-        arguments: dict[str, Any] = {**without_retries(kwargs), "connection_pool": connection_pool}
+        arguments: dict[str, Any] = {**client_defaults(kwargs), "connection_pool": connection_pool}
         super().__init__(*args, single_connection_client=single_connection_client, **arguments)
         pool: Any = self.connection_pool
         if connection_pool is None:
@@ -367,6 +379,12 @@ class Redis(redis_asyncio.Redis):
         pipeline = LocalPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
         pipeline.short = self._short
         return pipeline
+
+    def get(self, name: Any) -> Any:
+        """Get a key; see redis-py."""
+        if self._plain:
+            return self.execute_command("GET", name)  # without the option that redis-py's cache reads
+        return super().get(name)
 
     def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
         """Set a key; see redis-py."""

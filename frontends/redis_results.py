@@ -6,10 +6,15 @@ The rule: the results are redis-py's, callbacks and exceptions included.
 
 from __future__ import annotations
 
+import importlib
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Final
 
+from redis._parsers.helpers import bool_ok, parse_set_result
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 from redis.exceptions import ExecAbortError, ResponseError, WatchError
+from redis.utils import get_lib_version
 
 from kvcore.frontends.redis_link import LocalServer
 from kvcore.frontends.redis_urls import server_of
@@ -26,6 +31,11 @@ _NETWORK: Final = (
     "socket_keepalive_options",
     "parser_class",
 )
+AMISS: Final = "Wrong number of response items from pipeline execution"
+_DRIVER: Final = importlib.import_module("redis.driver_info") if find_spec("redis.driver_info") else None
+"""Where redis-py says what it is; older releases have no such module."""
+
+_DRIVER_OPTIONS: Final = frozenset(("driver_info", "lib_name", "lib_version"))
 _OWN_OPTIONS: Final = frozenset(("keys", NEVER_DECODE, EMPTY_RESPONSE))
 """Options of redis-py's calls that are not for response callbacks."""
 
@@ -74,9 +84,22 @@ def make_local(client: Any, connection_class: type, server: LocalServer) -> None
     pool.connection_kwargs["store"] = server
 
 
-def without_retries(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return a client's arguments; a store that is gone stays gone, so nothing is tried again unless asked for."""
-    return {"retry": None, **kwargs}
+def client_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return a client's arguments with what it does not say.
+
+    A store that is gone stays gone, so nothing is tried again unless asked for. What redis-py calls itself is looked up
+    once: redis-py reads it from a file for every client, which takes longer than all else.
+    """
+    defaults: dict[str, Any] = {"retry": None}
+    if _DRIVER is not None and not kwargs.keys() & _DRIVER_OPTIONS:
+        defaults["driver_info"] = _DRIVER.DriverInfo(lib_version=_library_version())
+    return {**defaults, **kwargs}
+
+
+@cache
+def _library_version() -> str:
+    version: str = get_lib_version()  # type: ignore[no-untyped-call]
+    return version
 
 
 def is_short(pool: Any, connection_class: type, blocking_pool: type) -> bool:
@@ -104,13 +127,21 @@ def borrow(pipeline: Any) -> Any:
     return None
 
 
+def says_ok(callback: Any) -> bool:
+    """Say whether a callback is one of redis-py's that, without options, make True of OK, and do nothing else."""
+    return callback is parse_set_result or callback is bool_ok
+
+
 def answer(client: Any, connection: Any, name: str, reply: Reply, options: dict[str, Any]) -> Any:
     """Return what redis-py's ``parse_response`` makes of a reply."""
     text = connection.text
+    callback = dict.get(client.response_callbacks, name)
     kind = type(reply)
     if kind is bytes and text is undecoded:
         found: Any = reply
     elif reply is OK:
+        if not options and says_ok(callback):
+            return True
         found = text(b"OK")
     elif kind is int or reply is None:
         found = reply
@@ -121,7 +152,6 @@ def answer(client: Any, connection: Any, name: str, reply: Reply, options: dict[
             if EMPTY_RESPONSE in options and isinstance(found, ResponseError):
                 return options[EMPTY_RESPONSE]
             raise found
-    callback = dict.get(client.response_callbacks, name)
     if callback is None:
         return found
     if options:
@@ -132,35 +162,46 @@ def answer(client: Any, connection: Any, name: str, reply: Reply, options: dict[
 
 
 def results(pipeline: Any, connection: Any, commands: Any, replies: list[Reply], raise_on_error: bool) -> list[Any]:
-    """Return what redis-py makes of the replies to a pipeline's commands; raise the first error if asked to."""
+    """Return what redis-py makes of the replies to a pipeline's commands; raise the first error if asked to.
+
+    A connection's error (LOADING, a bad password) ends a pipeline, as in redis-py; in a transaction it is a result.
+    """
     callbacks = pipeline.response_callbacks
     protocol = connection.link.session.protocol
     text = connection.text
     decodes = text is not undecoded
     okay = text(b"OK")
+    together = type(replies) is Transaction
     known: dict[Any, Any] = {}
+    okays: dict[Any, Any] = {}
     found: list[Any] = []
     append = found.append
     for (args, options), reply in zip(commands, replies, strict=True):
-        kind = type(reply)
-        if kind is bytes and not decodes:
-            item: Any = reply
-        elif reply is OK:
-            item = okay
-        elif kind is int or reply is None:
-            item = reply
-        else:
-            item = value(reply, protocol, undecoded if options and NEVER_DECODE in options else text)
-            if isinstance(item, Exception):
-                if not isinstance(item, ResponseError):
-                    raise item  # a ConnectionError (LOADING, a bad password) ends it all, as in redis-py
-                append(item)
-                continue
         name = args[0]
+        if reply is OK:
+            if name in okays and not options:
+                append(okays[name])
+                continue
+            item: Any = okay
+        else:
+            kind = type(reply)
+            if (kind is bytes and not decodes) or kind is int or reply is None:
+                item = reply
+            else:
+                item = value(reply, protocol, undecoded if options and NEVER_DECODE in options else text)
+                if isinstance(item, Exception):
+                    if not (together or isinstance(item, ResponseError)):
+                        raise item
+                    append(item)
+                    continue
         if name in known:
             callback = known[name]
         else:
             callback = known[name] = callbacks.get(name)
+            if callback is None:
+                okays[name] = okay
+            elif says_ok(callback):
+                okays[name] = True
             if name in pipeline.UNWATCH_COMMANDS:
                 pipeline.watching = False
         if callback is None:
@@ -169,9 +210,18 @@ def results(pipeline: Any, connection: Any, commands: Any, replies: list[Reply],
             append(callback(item, **{key: option for key, option in options.items() if key not in _OWN_OPTIONS}))
         else:
             append(callback(item))
-    if raise_on_error:
+    if raise_on_error and not together and any(issubclass(kind, ResponseError) for kind in set(map(type, found))):
         pipeline.raise_first_error(commands, found)
     return found
+
+
+def is_amiss(commands: Any, replies: list[Reply]) -> bool:
+    """Say whether EXEC answered for other commands than these: one of them was MULTI or DISCARD, by name."""
+    executed = replies[-1]
+    if type(executed) is not Transaction:
+        return False
+    refused = sum(isinstance(reply, Exception) for reply in replies[:-1])
+    return len(executed) + refused != len(commands)
 
 
 def transaction_results(
@@ -179,19 +229,29 @@ def transaction_results(
 ) -> list[Any]:
     """Return what redis-py makes of the replies from MULTI to EXEC; raise redis.WatchError if a watched key changed."""
     executed = replies[-1]
-    if type(executed) is Transaction and len(executed) == len(commands):
-        pipeline.watching = False
-        return results(pipeline, connection, commands, executed, raise_on_error)
+    refused: list[tuple[int, Exception]] = []
     for number, reply in enumerate(replies[:-1]):
         if isinstance(reply, Exception):
             error = exception(reply)
+            if not isinstance(error, ResponseError):
+                raise error
             if number:
                 pipeline.annotate_exception(error, number, commands[number - 1][0])
-            raise error
+            refused.append((max(number - 1, 0), error))
     if isinstance(executed, Exception):
         error = exception(executed)
         if not isinstance(error, ExecAbortError):
             pipeline.watching = False
+        elif refused:
+            error = refused[0][1]
         raise error
     pipeline.watching = False
-    raise WatchError("Watched variable changed.")
+    if type(executed) is not Transaction:
+        raise WatchError("Watched variable changed.")
+    for number, error in refused:
+        executed.insert(number, error)
+    if raise_on_error and any(issubclass(kind, Exception) for kind in set(map(type, executed))):
+        # Errors come first here, whatever the callbacks would say.
+        errors = [exception(reply) if isinstance(reply, Exception) else None for reply in executed]
+        pipeline.raise_first_error(commands, errors)
+    return results(pipeline, connection, commands, executed, raise_on_error)

@@ -14,7 +14,7 @@ import redis.connection as redis_connection
 from kvcore.errors import ConfigError
 from kvcore.frontends.inprocess import Store
 from kvcore.frontends.redis_link import LocalServer
-from kvcore.frontends.stores import connect, open_store
+from kvcore.frontends.stores import open_local, open_store
 
 
 def fresh_server() -> LocalServer:
@@ -35,7 +35,7 @@ def find_server(store: Store | LocalServer | str | None) -> LocalServer:
         raise ConfigError(f"{store} is no URL of a store in this process: memory://, memory://name or file:///dir")
     if store == "memory://":
         return fresh_server()
-    return LocalServer(lambda: connect(store), store, durable=scheme == "file")
+    return LocalServer(lambda: open_local(store), store, durable=scheme == "file")
 
 
 def server_of(kwargs: dict[str, Any]) -> LocalServer:

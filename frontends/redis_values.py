@@ -60,7 +60,9 @@ def text_of(encoder: Encoder) -> Text:
 
 
 def exception(error: Exception) -> Exception:
-    """Return redis-py's exception for an error reply; its ConnectionError for one that says nobody is there."""
+    """Return redis-py's exception for an error reply, its ConnectionError if nobody is there; its own as they are."""
+    if isinstance(error, redis.RedisError):
+        return error
     if isinstance(error, ConnectionError):
         return redis.ConnectionError(str(error))
     text = str(error).rstrip("\r\n").translate(_LINE_ENDS)
@@ -85,7 +87,7 @@ def value(reply: Reply, protocol: int, text: Text) -> Any:
         return [text(item) if type(item) is bytes else value(item, protocol, text) for item in reply]
     if reply is NULL_ARRAY:
         return None
-    if isinstance(reply, CommandError | ProtocolError):
+    if isinstance(reply, CommandError | ProtocolError | redis.RedisError):
         return exception(reply)
     return _unusual3(reply, text) if protocol == 3 else _unusual2(reply, text)
 
@@ -141,12 +143,14 @@ def _unusual3(reply: Reply, text: Text) -> Any:
 class Arguments:
     """Makes argv of the arguments of a redis-py call."""
 
-    __slots__ = ("_encode", "_names", "_text_is_utf8")
+    __slots__ = ("_encode", "_names", "_single", "_text_is_utf8")
 
     def __init__(self, encoder: Encoder) -> None:
         self._encode = encoder.encode
         self._names: dict[str, list[bytes]] = {}
         """The words of the names that commands were called by; few, for programs do not make names up."""
+        self._single: dict[str, bytes] = {}
+        """The names of one word among them, if text is UTF-8: their arguments are :meth:`batch`'s to encode."""
         self._text_is_utf8 = encoder.encoding.lower() in ("utf-8", "utf8") and encoder.encoding_errors == "strict"
 
     def argv(self, args: tuple[Any, ...]) -> list[bytes]:
@@ -157,29 +161,38 @@ class Arguments:
             words = (name.encode() if isinstance(name, str) else bytes(name)).split()
             if isinstance(name, str) and len(self._names) < _MOST_NAMES:
                 self._names[name] = words
+                if len(words) == 1 and self._text_is_utf8:
+                    self._single[name] = words[0]
         return words + self.rest(args[1:])
 
     def batch(self, commands: Any) -> list[list[bytes]] | None:
         """Return the argv of a pipeline's commands; None if redis-py itself is to handle an option of one."""
-        names = self._names
-        batch = []
+        names = self._single
+        batch: list[list[bytes]] = []
+        append = batch.append
         for args, options in commands:
             if options and EMPTY_RESPONSE in options:
                 return None
-            words = names.get(args[0])
-            if words is None or not self._text_is_utf8:
-                batch.append(self.argv(args))
+            try:
+                name = names[args[0]]
+            except KeyError:
+                append(self.argv(args))
                 continue
-            argv = words.copy()
-            for item in args[1:]:
-                kind = type(item)
-                if kind is str:
-                    argv.append(item.encode())
-                elif kind is bytes:
-                    argv.append(item)
-                else:
-                    argv.append(bytes(self._encode(item)))
-            batch.append(argv)
+            # One or two arguments, text or bytes, are most of all; a loop over a slice would cost them 80 ns.
+            count = len(args)
+            if count == 2:
+                _, first = args
+                kind = type(first)
+                if kind is str or kind is bytes:
+                    append([name, first.encode() if kind is str else first])
+                    continue
+            elif count == 3:
+                _, first, second = args
+                kind = type(second)
+                if type(first) is str and (kind is bytes or kind is str):
+                    append([name, first.encode(), second if kind is bytes else second.encode()])
+                    continue
+            append([name, *self.rest(args[1:])])
         return batch
 
     def rest(self, args: tuple[Any, ...]) -> list[bytes]:

@@ -15,6 +15,7 @@ import contextlib
 import inspect
 import queue
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Self
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from kvcore.frontends.inprocess import Store
     from kvcore.frontends.inprocess_async import AsyncStore
     from kvcore.frontends.pipeline_commands import PipelineCommands
+    from kvcore.frontends.store import BaseStore
+    from kvcore.frontends.store_async import BaseAsyncStore
 else:
     from kvcore.frontends.store_commands import StoreCommands as PipelineCommands
 
@@ -151,17 +154,18 @@ def _described(command: Queued) -> str:
     return f"the command of the pipeline was: {words}"
 
 
-class Pipeline(BasePipeline[T]):
-    """A pipeline of a store; make one with :meth:`Store.pipeline`."""
+class Pipeline(BasePipeline[T], ABC):
+    """A pipeline of a store; make one with ``store.pipeline()``."""
 
-    __slots__ = ("__weakref__", "_delivered", "_finalizer", "_session", "_store")
+    __slots__ = ()
 
-    def __init__(self, store: Store[T], transaction: bool = True) -> None:
-        super().__init__(store.decodes, transaction)
-        self._store = store
-        self._session: Session | None = None
-        self._finalizer: weakref.finalize[[Session], Pipeline[T]] | None = None
-        self._delivered: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+    @abstractmethod
+    def _run_all(self, commands: list[list[bytes]]) -> list[Reply]:
+        """Run commands in the pipeline's session; error replies are returned."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Give the session back, if there is one."""
 
     def __enter__(self) -> Self:
         return self
@@ -175,23 +179,10 @@ class Pipeline(BasePipeline[T]):
         """Forget what is queued, and what is watched."""
         self._queue = []
         self._watching = self._explicit = False
-        session, self._session = self._session, None
-        if session is not None:
-            if self._finalizer is not None:
-                self._finalizer.detach()
-            self._store.end_session(session)
-
-    def _own(self) -> Session:
-        if self._session is None:
-            session = self._store.new_session(self._delivered, self._store.own_session())
-            self._session = session
-            self._finalizer = weakref.finalize(self, self._store.leave, session)
-            self._finalizer.atexit = False
-        return self._session
+        self._release()
 
     def _run_now(self, command: Queued) -> Reply:
-        reply = self._store.run_in(self._own(), self._delivered, command.argv)
-        return settle(reply, command.convert, command.decode)
+        return settle(self._run_all([command.argv])[0], command.convert, command.decode)
 
     def watch(self, *names: Key) -> bool:
         """Have :meth:`execute` raise WatchError if a key changes before; until :meth:`multi` commands run at once."""
@@ -218,22 +209,51 @@ class Pipeline(BasePipeline[T]):
         try:
             if not queued:
                 return []
-            replies = self._store.run_all(self._own(), self._delivered, _commands(queued, atomic))
-            return _results(queued, replies, atomic, raise_on_error)
+            return _results(queued, self._run_all(_commands(queued, atomic)), atomic, raise_on_error)
         finally:
             self.reset()
 
 
-class AsyncPipeline(BasePipeline[T]):
-    """A pipeline of an asynchronous store; make one with :meth:`AsyncStore.pipeline`."""
+class SessionPipeline(Pipeline[T]):
+    """A pipeline of a store in this process."""
 
-    __slots__ = ("__weakref__", "_finalizer", "_session", "_store")
+    __slots__ = ("__weakref__", "_delivered", "_finalizer", "_session", "_store")
 
-    def __init__(self, store: AsyncStore[T], transaction: bool = True) -> None:
+    def __init__(self, store: Store[T], transaction: bool = True) -> None:
         super().__init__(store.decodes, transaction)
         self._store = store
         self._session: Session | None = None
-        self._finalizer: weakref.finalize[[Session], AsyncPipeline[T]] | None = None
+        self._finalizer: weakref.finalize[[Session], SessionPipeline[T]] | None = None
+        self._delivered: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+
+    def _release(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            self._store.end_session(session)
+
+    def _run_all(self, commands: list[list[bytes]]) -> list[Reply]:
+        if self._session is None:
+            session = self._store.new_session(self._delivered, self._store.own_session())
+            self._session = session
+            self._finalizer = weakref.finalize(self, self._store.leave, session)
+            self._finalizer.atexit = False
+        return self._store.run_all(self._session, self._delivered, commands)
+
+
+class AsyncPipeline(BasePipeline[T], ABC):
+    """A pipeline of an asynchronous store; make one with its ``pipeline()``."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def _run_all(self, commands: list[list[bytes]]) -> list[Reply]:
+        """Run commands in the pipeline's session; error replies are returned."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Give the session back, if there is one."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -247,28 +267,17 @@ class AsyncPipeline(BasePipeline[T]):
         """Forget what is queued, and what is watched. Needs no await."""
         self._queue = []
         self._watching = self._explicit = False
-        session, self._session = self._session, None
-        if session is not None:
-            if self._finalizer is not None:
-                self._finalizer.detach()
-            self._store.end_session(session)
-
-    def _own(self) -> Session:
-        if self._session is None:
-            session = self._session = self._store.new_session()
-            self._finalizer = weakref.finalize(self, self._store.leave, session)
-            self._finalizer.atexit = False
-        return self._session
+        self._release()
 
     async def _run_now(self, command: Queued) -> Reply:
-        reply = await self._store.run_in(self._own(), command.argv)
-        return settle(reply, command.convert, command.decode)
+        return settle((await self._run_all([command.argv]))[0], command.convert, command.decode)
 
     async def watch(self, *names: Key) -> bool:
         """Have :meth:`execute` raise WatchError if a key changes before; until :meth:`multi` commands run at once."""
         if self._explicit or self._queue:
             raise KvcoreError("watch() comes before the commands of a transaction")
-        await self._run_now(Queued([b"WATCH", *map(encode, names)], same, False))
+        argv = [b"WATCH", *map(encode, names)]
+        await self._run_now(Queued(argv, same, False))
         self._watching = True
         return True
 
@@ -288,13 +297,40 @@ class AsyncPipeline(BasePipeline[T]):
         try:
             if not queued:
                 return []
-            replies = await self._store.run_all(self._own(), _commands(queued, atomic))
-            return _results(queued, replies, atomic, raise_on_error)
+            return _results(queued, await self._run_all(_commands(queued, atomic)), atomic, raise_on_error)
         finally:
             self.reset()
 
 
-def transact(store: Store[T], function: Callable[[Pipeline[T]], R], watches: Sequence[Key]) -> tuple[R, list[Reply]]:
+class AsyncSessionPipeline(AsyncPipeline[T]):
+    """A pipeline of an asynchronous store in this process."""
+
+    __slots__ = ("__weakref__", "_finalizer", "_session", "_store")
+
+    def __init__(self, store: AsyncStore[T], transaction: bool = True) -> None:
+        super().__init__(store.decodes, transaction)
+        self._store = store
+        self._session: Session | None = None
+        self._finalizer: weakref.finalize[[Session], AsyncSessionPipeline[T]] | None = None
+
+    def _release(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            if self._finalizer is not None:
+                self._finalizer.detach()
+            self._store.end_session(session)
+
+    async def _run_all(self, commands: list[list[bytes]]) -> list[Reply]:
+        if self._session is None:
+            session = self._session = self._store.new_session()
+            self._finalizer = weakref.finalize(self, self._store.leave, session)
+            self._finalizer.atexit = False
+        return await self._store.run_all(self._session, commands)
+
+
+def transact(
+    store: BaseStore[T], function: Callable[[Pipeline[T]], R], watches: Sequence[Key]
+) -> tuple[R, list[Reply]]:
     """Run a transaction until no watched key changes meanwhile; return what the function returned, and the replies."""
     with store.pipeline() as pipe:
         while True:
@@ -306,7 +342,7 @@ def transact(store: Store[T], function: Callable[[Pipeline[T]], R], watches: Seq
 
 
 async def transact_async(
-    store: AsyncStore[T], function: Callable[[AsyncPipeline[T]], object], watches: Sequence[Key]
+    store: BaseAsyncStore[T], function: Callable[[AsyncPipeline[T]], object], watches: Sequence[Key]
 ) -> list[Reply]:
     """Run a transaction until no watched key changes meanwhile; return the replies."""
     async with store.pipeline() as pipe:

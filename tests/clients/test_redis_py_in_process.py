@@ -20,14 +20,15 @@ import redis.asyncio
 
 import kvcore
 import kvcore.aio
+from tests.clients.conftest import OLDEST
 from tests.frontends.redis_calls import GROUPS, Call, sorted_shown
 from tests.oracle.servers import HOST, Server
 
-OLDEST = "5.0.0"
 ROOT = Path(__file__).resolve().parent.parent.parent
 AGAIN = [
+    "tests/clients/test_complaints.py",
     "tests/clients/test_redis_py_in_process.py",
-    "tests/frontends/test_fakeredis_complaints.py",
+    "tests/clients/test_redis_py_pipelines.py",
     "tests/frontends/test_fakes.py",
     "tests/frontends/test_redis_asyncio.py",
     "tests/frontends/test_redis_link.py",
@@ -126,18 +127,6 @@ def test_pipelines_return_what_they_return_on_the_real_server(
                 names = [""]
             results.append((refusals, [sorted_shown(name, item) for name, item in zip(names, found, strict=True)]))
         assert results[0] == results[1]
-
-
-@pytest.fixture(scope="session")
-def oldest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the oldest supported release of redis-py apart from the one that is installed."""
-    target = tmp_path_factory.mktemp("redis-py") / OLDEST
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), f"redis=={OLDEST}"],
-        check=True,
-        timeout=100,
-    )
-    return target
 
 
 @pytest.mark.skipif(redis.__version__ == OLDEST, reason="this is the run with the oldest release")
