@@ -14,13 +14,17 @@ whatever keeps the server from starting. Users see one clear message, never a tr
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import logging
 import os
 import platform
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from types import FrameType
 from typing import Protocol
 
 from kvcore import __version__, plugins
@@ -313,7 +317,7 @@ def _start(config: Config, configured: bool, log: logs.Log, supervisor: service.
     for row in config.without_effect():
         logger.warning("'%s' is accepted. %s", row.name, row.status)
     try:
-        return _serve_with_pid_file(config, supervisor)
+        return _serve_with_pid_file(config, log, supervisor)
     except KvcoreError as error:
         logger.warning("%s", error)
     except KeyboardInterrupt:
@@ -324,7 +328,7 @@ def _start(config: Config, configured: bool, log: logs.Log, supervisor: service.
     return 1
 
 
-def _serve_with_pid_file(config: Config, supervisor: service.Supervisor) -> int:
+def _serve_with_pid_file(config: Config, log: logs.Log, supervisor: service.Supervisor) -> int:
     path = os.path.abspath(config.string("pidfile")) if config.string("pidfile") else ""
     if path:
         try:
@@ -334,7 +338,7 @@ def _serve_with_pid_file(config: Config, supervisor: service.Supervisor) -> int:
             logger.info("Failed to write PID file: %s", error.strerror or error)
             path = ""
     try:
-        return _serve(config, supervisor)
+        return _serve(config, log, supervisor)
     finally:
         if path:
             logger.info("Removing the pid file.")
@@ -350,9 +354,10 @@ def frontend_name(config: Config) -> str:
     return "threaded" if name == "asyncio" and config.integer("server-threads") > 1 else name
 
 
-def _serve(config: Config, supervisor: service.Supervisor) -> int:
+def _serve(config: Config, log: logs.Log, supervisor: service.Supervisor) -> int:
     """Build the engine and run the chosen front end until it stops."""
     from kvcore.engine import Engine
+    from kvcore.frontends.title import keep_title
     from kvcore.frontends.users import open_acl_file
 
     plugins.load_commands()
@@ -360,15 +365,36 @@ def _serve(config: Config, supervisor: service.Supervisor) -> int:
         plugins.load_module(module)
     made: ServerClass = plugins.load("kvcore.frontends", frontend_name(config))  # type: ignore[assignment]
     engine = Engine(config)
+    log.follow_role(lambda: engine.is_replica)
     persistence: Storage = plugins.load("kvcore.storage", "durable")(engine, exclusive=True)  # type: ignore[operator]
-    persistence.load()
+    with _ended_by_sigterm():
+        persistence.load()
     open_acl_file(engine)
+    keep_title(config, PROGRAM)
     if config.file:
         engine.config_file = LocalFile(config.file)
     try:
         return made(engine, config).run(supervisor)
     finally:
         persistence.close()
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End the process in order at a SIGTERM that comes before there is a server to stop: nothing is to be saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, _stop_loading)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _stop_loading(_number: int, _frame: FrameType | None) -> None:
+    logger.warning("Received shutdown signal during loading, exiting now.")
+    raise SystemExit(0)
 
 
 def _print_config(config: Config) -> None:

@@ -16,6 +16,7 @@ import logging.handlers
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Final, TextIO
 
 from kvcore.config import Config
@@ -46,10 +47,17 @@ class LineFormatter(logging.Formatter):
     def __init__(self, role: str = "C") -> None:
         super().__init__()
         self.role = role
+        self.is_replica: Callable[[], bool] | None = None
+        """Asked for each line of a server that runs."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line that any stream can write: clients' bytes are surrogates here."""
         return self.line(record).encode("utf-8", "backslashreplace").decode()
+
+    @property
+    def letter(self) -> str:
+        """The role at this moment."""
+        return "S" if self.role == "M" and self.is_replica is not None and self.is_replica() else self.role
 
     def line(self, record: logging.LogRecord) -> str:
         """Return the line, which each format has of its own."""
@@ -64,7 +72,7 @@ class LineFormatter(logging.Formatter):
             "level": level_name(record.levelno),
             "module": module(record),
             "pid": record.process or os.getpid(),
-            "role": _ROLES[self.role],
+            "role": _ROLES[self.letter],
             "message": record.getMessage(),
         }
         if record.exc_info:
@@ -83,7 +91,7 @@ class RedisFormatter(LineFormatter):
             f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}.{int(record.msecs):03d}"
         )
         mark = _MARKS[level_name(record.levelno)]
-        line = f"{record.process or os.getpid()}:{self.role} {stamp} {mark} {_one_line(record.getMessage())}"
+        line = f"{record.process or os.getpid()}:{self.letter} {stamp} {mark} {_one_line(record.getMessage())}"
         return line + "\n" + self.formatException(record.exc_info) if record.exc_info else line
 
 
@@ -199,6 +207,10 @@ class Log:
     def set_role(self, role: str) -> None:
         """Change the role of the lines to come."""
         self._formatter.role = role
+
+    def follow_role(self, is_replica: Callable[[], bool]) -> None:
+        """Have the lines to come say whether the server is a replica."""
+        self._formatter.is_replica = is_replica
 
     def follow_crash_log(self, config: Config) -> None:
         """Have a fatal signal write the stack of every thread to the log, or not (`crash-log-enabled`)."""
