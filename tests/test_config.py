@@ -231,8 +231,8 @@ def test_environment() -> None:
 
 def test_without_effect_names_what_was_changed() -> None:
     config = Config()
-    config.load("repl-backlog-size 1gb\nrepl-timeout 60\nport 7777")
-    assert [row.name for row in config.without_effect()] == ["repl-backlog-size"]
+    config.load("repl-disable-tcp-nodelay yes\ncluster-enabled no\nport 7777")
+    assert [row.name for row in config.without_effect()] == ["repl-disable-tcp-nodelay"]
 
 
 # Beside the live server

@@ -20,7 +20,7 @@ import pytest
 
 from kvcore.command import REGISTRY
 from kvcore.directives import TABLE
-from tests import command_reference
+from tests import command_reference, tool_reference
 from tests.documents import DOCS, PAGES, ROOT, RUN, Block, Runner, blocks, checked, matches, name_of, promises
 
 MODULES = ("kvcore", "kvcore.aio", "kvcore.testing")
@@ -108,6 +108,19 @@ def test_dots_stand_for_what_varies() -> None:
 
 def test_the_command_reference_is_what_its_generator_writes() -> None:
     assert command_reference.PAGE.read_text() == command_reference.markdown(), "run python -m tests.command_reference"
+
+
+def test_the_command_line_is_described_as_it_is() -> None:
+    page = tool_reference.PAGE.read_text()
+    assert page == tool_reference.markdown(), "run python -m tests.tool_reference"
+    described = re.findall(r"^## kvcore ([\w-]+)\n\n<!-- options of \1 -->$", page, re.M)
+    assert sorted(described) == sorted(tool_reference.commands())
+    assert [
+        name
+        for name, command in tool_reference.commands().items()
+        for _, said in tool_reference.rows(command)
+        if "None" in said
+    ] == []
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from kvcore.clock import ManualClock
-from kvcore.effects import Effect, Effects
+from kvcore.effects import AOF, REPLICAS, Effect, Effects
 from kvcore.keyspace import Keyspace
 from tests.engine_client import Client
 
@@ -81,6 +81,38 @@ def test_a_subscriber_that_ends_itself_hides_no_unit_from_the_next(keyspace: Key
         effects.add(keyspace.databases[0], [b"DEL", key])
         effects.flush()
     assert units == [[(0, [b"DEL", b"a"])], [(0, [b"DEL", b"b"])]]
+
+
+def test_a_subscriber_is_spared_what_goes_elsewhere(keyspace: Keyspace) -> None:
+    effects, log, replicas, everything = Effects(), list[Unit](), list[Unit](), list[Unit]()
+    effects.subscribe(recorder(log), AOF)
+    effects.subscribe(recorder(replicas), REPLICAS)
+    effects.subscribe(recorder(everything))
+    db = keyspace.databases[0]
+    for targets, key in ((AOF, b"a"), (REPLICAS, b"r"), (AOF | REPLICAS, b"b")):
+        effects.targets = targets
+        effects.add(db, [b"DEL", key])
+    effects.flush()
+    effects.targets = REPLICAS
+    effects.add(db, [b"DEL", b"r"])
+    effects.flush()
+
+    def deletions(unit: Unit) -> list[bytes]:
+        return [argv[-1] for _, argv in unit]
+
+    assert [deletions(unit) for unit in log] == [[b"MULTI", b"a", b"b", b"EXEC"], []]
+    assert [deletions(unit) for unit in replicas] == [[b"MULTI", b"r", b"b", b"EXEC"], [b"r"]]
+    assert [deletions(unit) for unit in everything] == [[b"MULTI", b"a", b"r", b"b", b"EXEC"], [b"r"]]
+
+
+def test_what_nobody_hears_makes_no_transaction(keyspace: Keyspace) -> None:
+    effects, log = Effects(), list[Unit]()
+    effects.subscribe(recorder(log), AOF)
+    for targets, key in ((AOF, b"a"), (REPLICAS, b"r")):
+        effects.targets = targets
+        effects.add(keyspace.databases[0], [b"DEL", key])
+    effects.flush()
+    assert log == [[(0, [b"DEL", b"a"])]]
 
 
 def test_commands_form_units_of_their_own_and_transactions_one(client: Client) -> None:

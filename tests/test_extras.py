@@ -50,6 +50,26 @@ def test_importing_kvcore_does_not_import_redis_py() -> None:
     assert run(program).strip() == "False"
 
 
+@pytest.mark.parametrize(
+    ("use", "brought"),
+    [
+        ("import kvcore", set()),
+        # Only where it is installed, and in 2 ms: checksums in C.
+        ("import kvcore.aio", {"anycrc", "sortedcontainers"}),
+        ("import kvcore; kvcore.open().set('k', 'v')", {"anycrc", "sortedcontainers"}),
+    ],
+)
+def test_importing_kvcore_brings_nothing_heavy(use: str, brought: set[str]) -> None:
+    program = f"""
+import sys
+before = set(sys.modules)
+{use}
+new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print(*sorted(name for name in new - sys.stdlib_module_names if "cython" not in name))
+"""
+    assert set(run(program).split()) - brought == {"kvcore"}
+
+
 @pytest.mark.parametrize("module", ["kvcore", "kvcore.aio"])
 def test_unknown_names_are_unknown(module: str) -> None:
     assert "has no attribute 'nothing'" in run(f"import {module}\n{module}.nothing")

@@ -51,6 +51,35 @@ def test_keys_whose_time_is_past_are_left_out(engine: Engine, client: Client) ->
     assert (base.loaded, base.expired) == (1, 0)
 
 
+def test_keys_of_a_replicated_data_set_end_when_the_stream_says_so(engine: Engine) -> None:
+    for replicated, loaded in ((False, 1), (True, 2)):
+        into = loader(engine, keep_replicated=replicated)
+        into.note(b"repl-id", b"a" * 40)
+        into.add(int(replicated), b"a", b"1", NOW_MS - 1, -1, -1, 0)
+        into.add(int(replicated), b"b", b"1", None, -1, -1, 0)
+        assert into.loaded == loaded
+
+
+@pytest.mark.parametrize(
+    ("history", "offset", "database", "position"),
+    [
+        (b"a" * 40, b"7", b"3", ("a" * 40, 7, 3)),
+        (b"a" * 40, b"7", b"16", ("a" * 40, 7, 0)),
+        (b"a" * 39, b"7", b"3", None),
+        (b"a" * 40, b"-7", b"3", None),
+        (b"a" * 40, b"7", b"", None),
+    ],
+)
+def test_the_position_that_a_file_tells(
+    engine: Engine, history: bytes, offset: bytes, database: bytes, position: tuple[str, int, int] | None
+) -> None:
+    into = loader(engine)
+    assert into.position is None
+    for name, text in ((b"repl-id", history), (b"repl-offset", offset), (b"repl-stream-db", database)):
+        into.note(name, text)
+    assert into.position == position
+
+
 def test_a_key_twice_is_an_error(engine: Engine) -> None:
     into = loader(engine)
     into.add(0, b"a", b"1", None, -1, -1, 0)

@@ -14,7 +14,7 @@ from kvcore.engine import Engine
 from kvcore.loading import Loader
 from kvcore.rdb.file_reader import FileReader
 from kvcore.rdb.file_writer import LARGE, Account, FileWriter
-from kvcore.snapshot import Snapshot, reversed_bits
+from kvcore.snapshot import Snapshot, StalledError, reversed_bits
 from tests.engine_client import Client
 
 STEP_NS = 1
@@ -49,6 +49,9 @@ class Memory:
 
     def full(self) -> bool:
         return self.is_full
+
+    def waiting(self) -> int:
+        return sum(map(len, self.parts)) if self.is_full else 0
 
     def data(self) -> bytes:
         return b"".join(self.parts) + bytes(8)
@@ -314,3 +317,27 @@ def test_the_walk_goes_by_reversed_hashes() -> None:
     assert reversed_bits(0b110) == 0b011 << 29
     assert reversed_bits(1 << 40) == 0
     assert reversed_bits(-1) == 0xFFFFFFFF
+
+
+def test_a_snapshot_is_given_up_when_too_much_waits(
+    engine: Engine, client: Client, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvcore.snapshot.EARLY_BYTES_MAX", 1 << 20)
+    client("RPUSH", "a list", *range(5000))
+    for number in range(3000):
+        client("SET", f"k{number}", random.Random(number).randbytes(1000))
+    running = Running(engine, clock)
+    running.output.is_full = True
+    client("RPUSH", "a list", 1)  # large: what comes early waits behind it, in the snapshot
+    for number in range(1000):
+        client("SET", f"k{number}", "y")
+    assert running.snapshot.failure is None
+    for number in range(1000, 3000):
+        client("SET", f"k{number}", "y")
+    written = len(running.output.data())
+    assert written < 1 << 19, "it stays in the snapshot"
+    with pytest.raises(StalledError, match="the disk takes less than commands change"):
+        running.step()
+    running.snapshot.cancel()
+    assert all(db.walk is None for db in engine.keyspace.databases)
+    assert client("GET", "k2999") == b"y"

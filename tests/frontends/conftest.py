@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.certificates import Certificates
-from tests.oracle.servers import HOST, find_oracle, start_oracle
+from tests.oracle.servers import HOST, find_oracle, start_kvcore, start_oracle
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +28,17 @@ def real_redis() -> Iterator[redis.Redis]:
         yield client
     finally:
         client.close()
+        server.stop()
+
+
+@pytest.fixture(scope="session", params=["kvcore", "redis"])
+def remote_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a server for remote stores: kvcore's, then the real one."""
+    binary = find_oracle()
+    if request.param == "redis" and binary is None:
+        pytest.skip("no redis-server to compare with")
+    server = start_kvcore("asyncio") if request.param == "kvcore" or binary is None else start_oracle(binary)
+    try:
+        yield f"redis://{HOST}:{server.port}"
+    finally:
         server.stop()

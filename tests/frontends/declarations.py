@@ -12,7 +12,19 @@ import ast
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "frontends"
-GROUPS = ("strings", "keys", "hashes", "lists", "sets", "sorted_sets", "streams", "geo", "server")
+GROUPS = (
+    "strings",
+    "keys",
+    "hashes",
+    "lists",
+    "sets",
+    "sorted_sets",
+    "streams",
+    "geo",
+    "server",
+    "connections",
+    "access",
+)
 CALLS = ("self._call", "self._call_status", "self._call_undecoded")
 SHARED = "kvcore.frontends.store_base"
 
@@ -79,7 +91,7 @@ def declarations(asynchronous: bool) -> str:
     parts = [
         f'"""The methods of {what}. Written by ``python -m tests.frontends.declarations``; do not edit."""',
         "# fmt: off\n# ruff: noqa",
-        "from collections.abc import Mapping, Sequence\nfrom datetime import datetime\n"
+        "from collections.abc import Mapping, Sequence\nfrom datetime import datetime\nfrom enum import Enum\n"
         "from typing import Generic, Literal, overload",
         f"from {SHARED} import Aggregate, Bound, Convert, Duration, Entry, Key, Keys, Moment, Scored, T, Value\n"
         "from kvcore.arguments import Argument\nfrom kvcore.replies import Reply",

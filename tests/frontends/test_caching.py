@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ import kvcore
 from kvcore import aio
 from kvcore.clock import ManualClock
 from kvcore.frontends.inprocess import Store
+from kvcore.frontends.store_pipeline import Pipeline
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_arguments_that_make_no_key_need_a_function(store: Store) -> None:
 
     assert Thing().times(4) == 8
     assert Thing().times(4) == 8
-    assert len(store) == 1
+    assert store.keys("*:t:4") == [Thing.times.key(Thing(), 4)]
     with pytest.raises(TypeError, match=r"argument self of .*key="):
         Thing().plain()
 
@@ -98,6 +101,9 @@ def test_arguments_that_make_no_key_need_a_function(store: Store) -> None:
     keys = {deep.key(value) for value in (1, 1.0, True, "1", b"1", [1], {"a": 1}, {1: "a"}, {1}, None, "x" * 999)}
     assert len(keys) == 11
     assert max(map(len, keys)) < 400
+    alike = ({}, set(), [], (), [1], (1,), {1}, "set()", "()", ([],), [()])
+    assert len({deep.key(value) for value in alike}) == len(alike)
+    assert deep.key({1}) == deep.key(frozenset({1}))
 
 
 def test_what_cannot_be_cached_is_refused(store: Store) -> None:
@@ -144,6 +150,172 @@ def test_threads_wait_for_one_computation() -> None:
         thread.join(10)
     assert results == [1] * 8
     assert calls == [1]
+
+
+# Forgetting what is being computed
+
+
+@pytest.fixture(params=[False, True], ids=["one key", "all"])
+def forget(request: pytest.FixtureRequest) -> Callable[[Any, int], object]:
+    return (
+        (lambda function, number: function.clear())
+        if request.param
+        else lambda function, number: function.invalidate(number)
+    )
+
+
+def test_what_is_forgotten_while_it_is_computed_is_not_kept(store: Store, forget: Callable[[Any, int], object]) -> None:
+    truth = [1]
+
+    @store.cache(ttl=60)
+    def read(number: int) -> int:
+        found = truth[0]
+        if found == 1:  # the data changes behind its back
+            truth[0] = 2
+            forget(read, number)
+        return found
+
+    assert read(7) == 1  # it was asked before the change
+    assert store.get(read.key(7)) is None
+    assert read(7) == read(7) == 2
+    assert store.get(read.key(7)) == b"2"
+
+
+def test_a_call_after_forgetting_waits_for_no_computation_from_before(forget: Callable[[Any, int], object]) -> None:
+    store = kvcore.open()
+    truth, started, go, results = [1], threading.Event(), threading.Event(), list[int]()
+
+    @store.cache(ttl=60)
+    def read(number: int) -> int:
+        found = truth[0]
+        if found == 1:
+            started.set()
+            go.wait(10)
+        return found
+
+    late = threading.Thread(target=lambda: results.append(read(7)))
+    late.start()
+    started.wait(10)
+    truth[0] = 2
+    forget(read, 7)
+    assert read(7) == 2
+    go.set()
+    late.join(10)
+    assert results == [1]
+    assert read(7) == 2
+    assert store.get(read.key(7)) == b"2"
+
+
+def test_forgetting_between_the_last_look_and_keeping(
+    monkeypatch: pytest.MonkeyPatch, forget: Callable[[Any, int], object]
+) -> None:
+    store = kvcore.open()
+    multi, times = Pipeline.multi, [0]
+
+    @store.cache()
+    def one(number: int) -> int:
+        return number
+
+    def late(pipe: Pipeline[bytes]) -> None:
+        multi(pipe)
+        times[0] += 1
+        if times[0] == 1:  # the mark was there when it was looked at
+            forget(one, 1)
+
+    monkeypatch.setattr(Pipeline, "multi", late)
+    assert one(1) == 1
+    assert (times, store.get(one.key(1))) == ([1], None)
+    assert one(1) == 1
+    assert (times, store.get(one.key(1))) == ([2], b"1")
+
+
+def test_marks_of_other_groups_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = kvcore.open()
+    multi, times = Pipeline.multi, [0]
+
+    @store.cache()
+    def one(number: int) -> int:
+        return number
+
+    def late(pipe: Pipeline[bytes]) -> None:
+        multi(pipe)
+        times[0] += 1
+        if times[0] == 1:
+            store.hset("cache:" + one.__module__ + "." + one.__qualname__ + "!marks", "another", "x")
+
+    monkeypatch.setattr(Pipeline, "multi", late)
+    assert one(1) == 1
+    assert (times, store.get(one.key(1))) == ([2], b"1")
+
+
+def test_another_handle_on_the_data_forgets_as_well() -> None:
+    def make(store: Store) -> Any:
+        @store.cache(ttl=60)
+        def read(number: int) -> int:
+            return during.pop()() if during else number
+
+        return read
+
+    during: list[Callable[[], int]] = []
+    with kvcore.connect("memory://caching") as one, kvcore.connect("memory://caching", decode_responses=True) as two:
+        here, there = make(one), make(two)
+        during.append(lambda: int(there.invalidate(1)))
+        assert here(1) == 0  # nothing was there to be forgotten
+        assert one.get(here.key(1)) is None
+        assert here(1) == there(1) == 1
+
+
+def test_forgetting_needs_no_memory(store: Store) -> None:
+    @store.cache()
+    def one(number: int) -> int:
+        return number
+
+    one(1)
+    store.config_set("maxmemory", 1)
+    assert one.invalidate(1)
+    with pytest.raises(kvcore.CommandError, match="OOM"):
+        one(1)
+    assert one.clear() == 0
+
+
+def test_forgetting_leaves_little_behind(store: Store) -> None:
+    @store.cache()
+    def one(number: int) -> int:
+        return number
+
+    for number in range(2000):
+        one(number)
+    marks = store.keys("*!marks")
+    assert [store.hlen(name) for name in marks] == [256]
+    for number in range(2000):
+        one.invalidate(number)
+    assert store.keys() == []
+    one(1)
+    one.clear()
+    assert store.keys() == []
+
+
+async def test_tasks_keep_nothing_that_was_forgotten_meanwhile(forget: Callable[[Any, int], object]) -> None:
+    async with aio.open() as store:
+        truth, go = [1], asyncio.Event()
+
+        @store.cache(ttl=60)
+        async def read(number: int) -> int:
+            found = truth[0]
+            if found == 1:
+                await go.wait()
+            return found
+
+        late = [asyncio.create_task(read(7)) for _ in range(3)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        truth[0] = 2
+        forget(read, 7)
+        assert await read(7) == 2
+        go.set()
+        assert await asyncio.gather(*late) == [1, 1, 1]  # they were asked before
+        assert await read(7) == 2
+        assert await store.get(read.key(7)) == b"2"
 
 
 def test_after_a_failure_the_next_one_computes(store: Store) -> None:

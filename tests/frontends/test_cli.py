@@ -16,6 +16,7 @@ from kvcore.config import Config, ConfigFileError
 from kvcore.directives import BY_NAME
 from kvcore.errors import ConfigError
 from kvcore.frontends import cli
+from kvcore.frontends.logs import Log
 from kvcore.frontends.service import Supervisor
 
 
@@ -182,7 +183,7 @@ def test_without_the_extra_one_line_names_it(
 def test_an_unexpected_error_is_a_line(
     level: str, shown: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_config: Config, _supervisor: Supervisor) -> int:
+    def fail(_config: Config, _log: Log, _supervisor: Supervisor) -> int:
         raise ZeroDivisionError("odd")
 
     monkeypatch.setattr(cli, "_serve", fail)
@@ -197,7 +198,7 @@ def test_start_lines_and_pid_file(
 ) -> None:
     seen = []
 
-    def serve(config: Config, _supervisor: Supervisor) -> int:
+    def serve(config: Config, _log: Log, _supervisor: Supervisor) -> int:
         seen.append((folder / "pid").read_text())
         return config.integer("timeout")
 
@@ -238,6 +239,24 @@ def test_a_server_lives_and_ends() -> None:
         assert taken.stderr == ""
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe with a name holds the loading up")
+def test_a_server_may_be_ended_while_it_loads(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "dump.rdb")
+    command = [sys.executable, "-m", "kvcore", "--port", "0", "--dir", str(tmp_path), "--pidfile", "pid"]
+    process = subprocess.Popen([*command, "--daemonize", "no"], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        writer = os.open(tmp_path / "dump.rdb", os.O_WRONLY)  # returns when the server has it open
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+        os.close(writer)
+        assert process.returncode == 0
+        assert "Received shutdown signal during loading, exiting now." in output
+        assert [path.name for path in tmp_path.iterdir()] == ["dump.rdb"], "the pid file is gone"
     finally:
         process.kill()
         process.communicate()

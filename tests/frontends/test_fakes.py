@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
 
 import kvcore
-from kvcore.frontends.fakes import OUTAGE, FakeAsyncRedis, FakeRedis, FakeServer, FakeStrictRedis
+from kvcore.frontends.fakes import (
+    OUTAGE,
+    FakeAsyncConnection,
+    FakeAsyncRedis,
+    FakeConnection,
+    FakeRedis,
+    FakeServer,
+    FakeStrictRedis,
+    TcpFakeServer,
+)
 
 
 def test_it_is_a_redis_client_with_a_server_of_its_own() -> None:
@@ -57,6 +67,62 @@ def test_a_client_may_begin_disconnected() -> None:
         FakeRedis(server=store, connected=False)
 
 
+async def test_who_names_an_address_shares_what_is_there() -> None:
+    url = "redis://fakes-test:1234/2"
+    FakeRedis.from_url(url).set("k", "v")
+    assert FakeRedis.from_url(url).get("k") == b"v"
+    assert FakeRedis("fakes-test", 1234, 2).get("k") == b"v"
+    assert FakeRedis(host="fakes-test", port=1234).get("k") is None  # another database of it
+    assert await FakeAsyncRedis.from_url(url).get("k") == b"v"
+    assert FakeServer.get_server("fakes-test:1234").store.execute("DBSIZE") == 0
+    assert FakeServer.get_server("fakes-test:1234") is FakeServer.get_server("fakes-test:1234")
+    for other in ("redis://fakes-test:1235/2", "redis://fakes-test/2", "unix:///fakes-test?db=2"):
+        assert FakeRedis.from_url(other).get("k") is None
+    FakeRedis(unix_socket_path="/fakes-test", db=2).set("k", "socket")
+    assert FakeRedis.from_url("unix:///fakes-test?db=2").get("k") == b"socket"
+    FakeRedis("fakes-default").set("k", "v")
+    assert FakeRedis.from_url("redis://fakes-default:6379").get("k") == b"v"
+    assert FakeRedis(port=1234, db=2).get("k") is None  # half an address is none
+
+
+async def test_pools_may_be_told_the_class_of_connections() -> None:
+    server = FakeServer()
+    pool = redis.ConnectionPool(connection_class=FakeConnection, server=server, db=1, decode_responses=True)
+    client = redis.Redis(connection_pool=pool)
+    assert client.pipeline().set("k", "v").get("k").execute() == [True, "v"]
+    assert FakeRedis(server=server, db=1).get("k") == b"v"
+    pubsub = client.pubsub()
+    pubsub.subscribe("c")
+    assert pubsub.get_message(timeout=1)["channel"] == "c"
+    server.connected = False
+    with pytest.raises(redis.ConnectionError, match=OUTAGE):
+        client.get("k")
+    server.connected = True
+    pool.disconnect()
+    asynchronous: Any = redis.asyncio.ConnectionPool(connection_class=FakeAsyncConnection, server=server, db=1)
+    assert await redis.asyncio.Redis(connection_pool=asynchronous).get("k") == b"v"
+    await asynchronous.disconnect()
+    here: Any = redis.ConnectionPool(connection_class=FakeConnection)
+    redis.Redis(connection_pool=here).set("fakes-test", "localhost")
+    assert FakeRedis(host="localhost").get("fakes-test") == b"localhost"
+
+
+def test_a_tcp_server_ends_when_it_is_told_to() -> None:
+    with TcpFakeServer(("127.0.0.1", 0)) as server:
+        host, port = server.server_address
+        with redis.Redis(host, port, retry=None) as client:
+            assert client.ping()
+            server.shutdown()
+            server.server_close()
+            server.serve_forever()  # returns at once: it is over
+            with pytest.raises(redis.ConnectionError):
+                client.ping()
+        with TcpFakeServer((host, port)) as again:
+            assert again.server_address == (host, port)
+    with pytest.raises(ValueError, match="dragonfly"):
+        TcpFakeServer(("127.0.0.1", 0), server_type="dragonfly")
+
+
 @pytest.mark.parametrize("version", [(7,), 7, "7.0.15", (7, 2)])
 def test_the_version_it_has_is_accepted(version: Any, recwarn: pytest.WarningsRecorder) -> None:
     assert FakeRedis(version=version).ping()
@@ -67,8 +133,15 @@ def test_the_version_it_has_is_accepted(version: Any, recwarn: pytest.WarningsRe
 def test_another_dialect_is_warned_about(arguments: dict[str, Any]) -> None:
     with pytest.warns(UserWarning, match=r"answers as Redis 7\.0"):
         FakeRedis(**arguments)
-    with pytest.warns(UserWarning, match=r"answers as Redis 7\.0"):
-        FakeServer(**arguments)
+    makers: list[Callable[[], object]] = [
+        lambda: FakeServer(**arguments),
+        lambda: FakeRedis(**arguments),
+        lambda: FakeRedis(host="fakes-dialect", **arguments),
+    ]
+    for make in makers:
+        with pytest.warns(UserWarning, match=r"answers as Redis 7\.0") as caught:
+            make()
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_unknown_dialects_and_lua_modules_are_refused() -> None:
@@ -102,6 +175,9 @@ def test_a_server_takes_directives() -> None:
     with pytest.raises(redis.AuthenticationError):
         FakeRedis(server=server).ping()
     assert FakeRedis(server=server, password="secret").ping()
+    server = FakeServer(config={b"requirepass": b"secret"})
+    with pytest.raises(redis.AuthenticationError):
+        FakeRedis(server=server).ping()
 
 
 def test_a_pool_goes_its_own_way() -> None:

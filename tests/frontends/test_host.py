@@ -88,3 +88,19 @@ def test_a_tick_holds_the_lock(engine: Engine, host: Host, clock: ManualClock) -
     host.tick()
     assert held == [True]
     assert not host.lock.locked()
+
+
+def test_a_tick_that_fails_is_logged_and_the_clock_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine()
+    host = Host(engine)
+
+    def fail(_self: object, _now_ms: int) -> int:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(type(engine.persistence), "tick", fail)
+    assert host.tick() == 1000 // engine.config.integer("hz")
+    assert "A tick failed" in caplog.text
+    assert "a bug" in caplog.text
+    assert not host.lock.locked()

@@ -96,7 +96,7 @@ def test_directives_are_keyword_arguments() -> None:
 def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
     store.close()
-    with pytest.raises(kvcore.ClosedError, match=r"kvcore\.open"):
+    with pytest.raises(kvcore.ClosedError, match=r"kvcore\.(open|connect)"):
         store.get("k")
 
 
@@ -125,6 +125,26 @@ def test_a_blocking_call_waits_in_its_thread_only(store: Store) -> None:
     store.execute("RPUSH", "list", "x")
     thread.join(10)
     assert results == [[b"list", b"x"]]
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+def test_a_call_that_is_served_as_soon_as_it_parks_gets_its_reply(
+    store: Store, monkeypatch: pytest.MonkeyPatch, several: bool
+) -> None:
+    def serve(self: Store) -> None:
+        for session in self.engine.sessions.values():
+            if session.blocked is not None:
+                self.engine.blocking.finish(session.blocked, [b"list", b"element"])
+
+    store.ping()
+    monkeypatch.setattr(type(store), "_tick_if_due", serve)  # what another thread may do at this very moment
+    store._countdown = 0
+    if several:
+        assert store.pipeline(transaction=False).blpop("list", 5).execute() == [(b"list", b"element")]
+    else:
+        assert store.execute("BLPOP", "list", 5) == [b"list", b"element"]
+    monkeypatch.undo()
+    assert store.execute("BLPOP", "list", 0.001) is None, "nothing was left for the next call"
 
 
 def test_a_blocking_call_times_out(store: Store) -> None:

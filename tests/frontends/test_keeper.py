@@ -14,6 +14,7 @@ import pytest
 import kvcore
 import kvcore.aio
 from kvcore.errors import CommandError
+from kvcore.storage.files import SystemFile
 from tests.oracle.servers import start_kvcore
 
 
@@ -65,6 +66,32 @@ def test_always_keeps_what_a_killed_process_had_said(tmp_path: Path) -> None:
         assert said[-1] >= 199
         assert all(store.get(f"k{number}") == b"%d" % number for number in said)
         assert store.execute("DBSIZE") in (len(said), len(said) + 1)
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+def test_with_always_who_reads_a_value_waits_for_its_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    syncing, released = threading.Event(), threading.Event()
+
+    def slow_disk(self: SystemFile) -> None:
+        syncing.set()
+        assert released.wait(20)
+
+    with kvcore.open(tmp_path, appendfsync=policy) as store:
+        monkeypatch.setattr(SystemFile, "sync", slow_disk)
+        writer = threading.Thread(target=store.set, args=("k", "v"))
+        writer.start()
+        assert syncing.wait(20)
+        found: list[bytes | None] = []
+        reader = threading.Thread(target=lambda: found.append(store.get("k")))
+        reader.start()
+        reader.join(0.2)
+        assert found == ([] if policy == "always" else [b"v"])
+        released.set()
+        reader.join(20)
+        writer.join(20)
+        assert found == [b"v"]
 
 
 def test_a_second_store_is_refused_with_the_name_of_the_first(tmp_path: Path) -> None:

@@ -53,6 +53,20 @@ def test_lines_look_like_the_real_servers(stream: Written, level: int, mark: str
     assert re.fullmatch(LINE % (mark, r"port=7777\."), stream.getvalue())
 
 
+def test_a_replicas_lines_say_so() -> None:
+    written = Written()
+    log = logs.install(config(), written)
+    role = [False]
+    log.follow_role(lambda: role[0])
+    logger.info("starting")
+    log.set_role("M")
+    logger.info("primary")
+    role[0] = True
+    logger.info("replica")
+    log.close()
+    assert [line.split()[0].partition(":")[2] for line in written.getvalue().splitlines()] == ["C", "M", "S"]
+
+
 @pytest.mark.parametrize("stream", ["json"], indirect=True)
 def test_json(stream: Written) -> None:
     logger.info('say "%s"', "x\ny")

@@ -8,8 +8,17 @@ import pytest
 import redis
 
 import kvcore
-from kvcore.frontends.redis_results import PushHandlers, is_short, local_arguments, without_retries
+from kvcore.errors import CommandError
+from kvcore.frontends.redis_results import (
+    PushHandlers,
+    client_defaults,
+    is_amiss,
+    is_short,
+    local_arguments,
+    says_ok,
+)
 from kvcore.frontends.redis_sync import LocalConnection
+from kvcore.replies import NULL_ARRAY, OK, Transaction
 
 
 @pytest.fixture
@@ -103,8 +112,21 @@ def test_what_is_about_the_network_has_no_meaning() -> None:
 
 def test_nothing_is_retried_unless_asked_for() -> None:
     retry = object()
-    assert without_retries({})["retry"] is None
-    assert without_retries({"retry": retry})["retry"] is retry
+    assert client_defaults({})["retry"] is None
+    assert client_defaults({"retry": retry})["retry"] is retry
+
+
+def test_what_redis_py_calls_itself_is_what_it_says() -> None:
+    with kvcore.Redis() as client:
+        ours = client.connection_pool.connection_kwargs
+        theirs = redis.Redis().connection_pool.connection_kwargs
+        names = ("driver_info", "lib_name", "lib_version")
+        assert {name: ours.get(name) for name in names} == {name: theirs.get(name) for name in names}
+    if "driver_info" in theirs:
+        assert "driver_info" not in client_defaults({"lib_name": "mine"})
+        first, second = client_defaults({})["driver_info"], client_defaults({})["driver_info"]
+        first.add_upstream_driver("mine", "1.0")
+        assert second.formatted_name == "redis-py"
 
 
 def test_the_short_way_is_for_plain_pools() -> None:
@@ -123,3 +145,51 @@ def test_pushes_go_to_who_asked_for_them() -> None:
     handlers.set_invalidation_push_handler(lambda push: ("stale", push[1]))
     assert handlers.handle([b"message"]) == ("heard", b"message")
     assert handlers.handle(["invalidate", [b"k"]]) == ("stale", [b"k"])
+
+
+def test_a_callback_of_ones_own_sees_ok(client: kvcore.Redis) -> None:
+    client.set("k", "v")
+    client.set_response_callback("SET", lambda response, **_options: ("mine", response))
+    assert client.set("k", "v") == ("mine", b"OK")
+    for transaction in (False, True):
+        pipeline = client.pipeline(transaction=transaction).set("k", 1).set("k", 2)
+        assert pipeline.execute() == [("mine", b"OK"), ("mine", b"OK")]
+
+
+def test_only_redis_pys_own_callbacks_are_known_to_say_true() -> None:
+    known = redis.Redis().response_callbacks
+    assert says_ok(known["SET"])
+    assert says_ok(known["FLUSHALL"])
+    assert not says_ok(bool)
+
+
+@pytest.mark.parametrize("raise_on_error", [False, True])
+def test_a_transaction_inside_another_has_the_wrong_number_of_results(
+    client: kvcore.Redis, raise_on_error: bool
+) -> None:
+    client.pipeline(transaction=False).execute_command("MULTI").get("k").execute()
+    with pytest.raises(redis.ResponseError, match="Wrong number of response items"):
+        client.pipeline().get("a").get("b").get("c").execute(raise_on_error)
+    assert client.pipeline().set("a", 1).execute() == [True]
+
+
+def test_errors_of_a_transaction_come_before_callbacks(client: kvcore.Redis) -> None:
+    def unlucky(_response: Any, **_options: Any) -> Any:
+        raise ZeroDivisionError
+
+    client.set("k", "v")
+    client.set_response_callback("STRLEN", unlucky)
+    pipeline = client.pipeline().strlen("k").lpush("k", 1)
+    with pytest.raises(redis.ResponseError, match="Command # 2"):
+        pipeline.execute()
+    with pytest.raises(ZeroDivisionError):
+        client.pipeline().strlen("k").get("k").execute()
+    assert client.get("k") == b"v"
+
+
+def test_the_number_of_results_is_judged_with_what_was_refused() -> None:
+    commands = [(("GET", "a"), {})]
+    assert not is_amiss(commands, [Transaction([None])])
+    assert not is_amiss(commands, [OK, NULL_ARRAY])
+    assert not is_amiss(commands, [CommandError("ERR nested"), Transaction([])])
+    assert is_amiss(commands, [OK, Transaction([])])

@@ -11,6 +11,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from redis._parsers import Encoder, _RESP2Parser, _RESP3Parser
+from redis.client import EMPTY_RESPONSE
 
 from kvcore.errors import CommandError
 from kvcore.frontends.redis_values import Arguments, Packer, exception, text_of, undecoded, value
@@ -137,3 +138,34 @@ def test_arguments_become_bytes() -> None:
 def test_what_cannot_be_sent_is_refused(word: object) -> None:
     with pytest.raises(redis.DataError):
         Arguments(PLAIN).argv(("SET", "k", word))
+
+
+def test_a_pipelines_arguments_are_what_commands_of_their_own_have() -> None:
+    calls: list[tuple[Any, ...]] = [
+        ("GET", "k"),
+        ("GET", b"k"),
+        ("GET", 5),
+        ("SET", "k", "\u00e9"),
+        ("SET", "k", b"\xff"),
+        ("SET", b"k", "v"),
+        ("SET", "k", 2.5),
+        ("SET", "k", memoryview(b"m")),
+        ("PING",),
+        ("CONFIG GET", "a"),
+        (b"GET", "k"),
+        ("MSET", "a", 1, b"b", memoryview(b"x")),
+    ]
+    for encoder in (PLAIN, Encoder("latin-1", "strict", False)):
+        arguments = Arguments(encoder)
+        expected = [Arguments(encoder).argv(args) for args in calls]
+        for _ in range(2):  # names are known the second time
+            assert arguments.batch([(args, {}) for args in calls]) == expected
+    assert arguments.batch([(("GET", "k"), {EMPTY_RESPONSE: []})]) is None
+    for unfit in (None, True, {}):
+        with pytest.raises(redis.DataError):
+            Arguments(PLAIN).batch([(("SET", "k", unfit), {})])
+
+
+def test_exceptions_of_redis_py_stay_as_they_are() -> None:
+    error = redis.ResponseError("seen before")
+    assert value(error, 2, undecoded) is exception(error) is error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import redis
+from redis.commands.core import HashDataPersistOptions
 
 import kvcore
 from tests.frontends.comparison import Call, differences, kw
@@ -76,3 +77,44 @@ def test_nothing_to_set_is_a_mistake() -> None:
             store.hset("h")
         with pytest.raises(TypeError, match="value"):
             store.hset("h", "f")
+
+
+def test_fields_that_are_read_written_and_expire_in_one() -> None:
+    with kvcore.open(decode_responses=True) as store:
+        assert store.hsetex("h", "a", 1, mapping={"b": 2}, items=["c", 3], ex=100) == 1
+        assert store.httl("h", "a", "b", "c") == [100, 100, 100]
+        assert store.hsetex("h", "a", 2, keepttl=True, data_persist_option="FXX") == 1
+        assert store.httl("h", "a") == [100]
+        assert store.hsetex("h", "a", 3, data_persist_option=HashDataPersistOptions.FNX) == 0
+        assert store.hgetex("h", "a", "none", px=5000) == ["2", None]
+        assert store.httl("h", "a") == [5]
+        assert store.hgetex("h", "a", persist=True) == ["2"]
+        assert store.httl("h", "a") == [-1]
+        assert store.hgetdel("h", "a", "b", "none") == ["2", "2", None]
+        assert store.hgetall("h") == {"c": "3"}
+
+
+def test_they_return_what_redis_py_returns() -> None:
+    # The real server that is compared with is older than these commands; redis-py itself is not.
+    calls: list[Call] = [
+        ("hsetex", "h", "f", "v", kw(ex=10)),
+        ("hsetex", "h", kw(items=["a", 1, "b", 2], keepttl=True)),
+        ("hsetex", "h", "f", "w", kw(data_persist_option=HashDataPersistOptions.FNX)),
+        ("hgetex", "h", "f", "none", kw(exat=2**33)),
+        ("hgetex", "h", "f", kw(persist=True)),
+        ("hgetdel", "h", "f", "none"),
+        ("hgetdel", "none", "f"),
+    ]
+    with kvcore.open() as store:
+        assert differences(store, kvcore.Redis(protocol=2), calls) == []
+
+
+def test_half_a_field() -> None:
+    with kvcore.open() as store:
+        for wrong in ({}, {"items": ["a"]}):
+            with pytest.raises(ValueError, match="hsetex"):
+                store.hsetex("h", **wrong)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="pairs"):
+            store.hset("h", items=["a", 1, "b"])
+        with pytest.raises(TypeError, match="value"):
+            store.hsetex("h", "a")

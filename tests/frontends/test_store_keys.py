@@ -124,3 +124,19 @@ def test_offsets_and_numbers_come_together() -> None:
         store.sort("l", start=1)
     with kvcore.open() as store, pytest.raises(ValueError, match="patterns"):
         store.sort("l", groups=True)
+
+
+def test_keys_migrate(real_redis: redis.Redis) -> None:
+    real_redis.flushall()
+    port = real_redis.connection_pool.connection_kwargs["port"]
+    with kvcore.open(decode_responses=True) as store:
+        store.mset({"a": 1, "b": 2})
+        assert store.migrate("127.0.0.1", port, ["a", "b"], 0, 5000, copy=True) == "OK"
+        assert store.migrate("127.0.0.1", port, "a", 0, 5000, replace=True) == "OK"
+        assert (store.exists("a", "b"), real_redis.mget("a", "b")) == (1, [b"1", b"2"])
+        assert store.migrate("127.0.0.1", port, "none", 0, 5000) == "NOKEY"
+        with pytest.raises(kvcore.CommandError, match="AUTH"):
+            store.migrate("127.0.0.1", port, "b", 0, 5000, auth="wrong")
+        with pytest.raises(kvcore.CommandError, match="WRONGPASS"):
+            store.migrate("127.0.0.1", port, "b", 0, 5000, auth="wrong", username="nobody")
+        assert store.exists("b")

@@ -23,7 +23,8 @@ def test_results_are_those_of_the_methods(store: kvcore.Store, transaction: bool
         assert len(pipe) == 6
         assert pipe.execute() == [True, 2, 1, {b"x": b"1"}, b"hash", set()]
         assert pipe.execute() == []
-    assert len(store.engine.sessions) == 1
+    if isinstance(store, kvcore.Store):
+        assert len(store.engine.sessions) == 1
 
 
 @pytest.mark.parametrize("transaction", [True, False])
@@ -75,7 +76,8 @@ def test_watching_reads_at_once_and_notices_changes(store: kvcore.Store) -> None
         store.incr("n")
         pipe.set("n", 20)
         assert pipe.execute() == [True]
-    assert not store.engine.keyspace.databases[0].watchers
+    if isinstance(store, kvcore.Store):
+        assert not store.engine.keyspace.databases[0].watchers
 
 
 def test_steps_out_of_order_are_refused(store: kvcore.Store) -> None:
@@ -116,12 +118,13 @@ def test_transactions_are_repeated_until_nothing_interferes(store: kvcore.Store)
 def test_a_body_that_fails_leaves_nothing_watched(store: kvcore.Store) -> None:
     with pytest.raises(ZeroDivisionError), store.pipeline() as pipe:
         assert 1 / (pipe.watch("k") - 1)
-    assert len(store.engine.sessions) == 1
     abandoned = store.pipeline()
     abandoned.watch("k")
     del abandoned
-    store.tick()
-    assert not store.engine.keyspace.databases[0].watchers
+    if isinstance(store, kvcore.Store):
+        store.tick()
+        assert len(store.engine.sessions) == 1
+        assert not store.engine.keyspace.databases[0].watchers
 
 
 def test_blocking_commands_wait_in_a_pipeline_without_transaction(store: kvcore.Store) -> None:
@@ -130,7 +133,7 @@ def test_blocking_commands_wait_in_a_pipeline_without_transaction(store: kvcore.
     results: list[object] = []
     thread = threading.Thread(target=lambda: results.extend(pipe.execute()))
     thread.start()
-    while not store.engine.blocking.count:
+    while not store.info("clients")["blocked_clients"]:
         threading.Event().wait(0.001)
     store.rpush("q", "x")
     thread.join(10)

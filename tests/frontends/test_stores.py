@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import threading
 from pathlib import Path
 
 import pytest
 
 import kvcore
-from kvcore.frontends import stores
+from kvcore import aio
+from kvcore.frontends import store_pubsub, stores
 
 
 def test_a_store_without_a_name_is_ones_own() -> None:
@@ -79,3 +82,48 @@ def test_a_bad_directive_leaves_no_name_behind() -> None:
     with pytest.raises(kvcore.ConfigError):
         kvcore.connect("memory://bad", no_such_directive=1)
     assert "memory://bad" not in stores._entries
+
+
+def test_closing_a_handle_ends_what_waits_in_it() -> None:
+    with kvcore.connect("memory://waits") as other:
+        handle = kvcore.connect("memory://waits")
+        listener = handle.pubsub(ignore_subscribe_messages=True)
+        listener.subscribe("c")
+        errors: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                listener.get_message(timeout=20)
+            except kvcore.KvcoreError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while listener._feed._inbox.wake is store_pubsub._nothing:  # type: ignore[attr-defined]
+            threading.Event().wait(0.001)
+        handle.close()
+        thread.join(10)
+        assert [type(error) for error in errors] == [kvcore.ClosedError]
+        assert other.ping()
+
+
+async def test_handles_for_coroutines_leave_no_session_behind() -> None:
+    with kvcore.connect("memory://sessions") as other:
+        assert isinstance(other, kvcore.Store)
+        for _ in range(3):
+            async with aio.connect("memory://sessions") as handle:
+                await handle.set("k", "v")
+                waiting = asyncio.create_task(handle.blpop("none", 0))
+                await asyncio.sleep(0)
+            with pytest.raises(kvcore.CommandError, match="closed"):
+                await asyncio.wait_for(waiting, 10)
+        assert len(other.engine.sessions) == 0
+
+
+def test_what_a_handle_remembers_of_ended_sessions_is_bounded() -> None:
+    with kvcore.connect("memory://many") as handle:
+        assert isinstance(handle, stores.SharedStore)
+        for _ in range(500):
+            handle.leave(handle.own_aside())
+            handle.tick()
+        assert len(handle._ids) < 200

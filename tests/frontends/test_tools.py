@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,12 @@ from tests.oracle.servers import Server, start_kvcore
 
 
 def kvcore_tool(*words: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-c", "from kvcore.frontends.tools import main; main()", *map(str, words)]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from kvcore.frontends.tools import main; sys.exit(main())",
+        *map(str, words),
+    ]
     return subprocess.run(command, input=stdin, capture_output=True, timeout=60)
 
 
@@ -115,12 +122,34 @@ def test_dump_to_a_file_and_load_into_a_directory(directory: Path, tmp_path: Pat
 def test_load_into_a_server_and_dump_from_it(directory: Path, server: Server) -> None:
     url = f"redis://127.0.0.1:{server.port}/0"
     text = output("dump", directory)
-    kvcore_tool("load", "-", url, stdin=text.encode())
+    assert "more than one database" in failure("load", "-", url, stdin=text.encode())
+    kvcore_tool("load", "-", url.removesuffix("/0"), stdin=text.encode())
     with redis.Redis(port=server.port) as client:
         assert client.get("greeting") == b"hello"
         assert client.lrange("list", 0, -1) == [b"a", b"\xff"]
     assert sorted(output("dump", url).splitlines()) == LINES[:3]
     assert output("dump", f"redis://127.0.0.1:{server.port}/2").splitlines() == LINES[3:]
+
+
+def test_a_dump_that_fails_leaves_the_file_as_it_was(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "backup.jsonl"
+    file.write_text("yesterday's")
+    (directory / "dump.rdb").write_bytes((directory / "dump.rdb").read_bytes()[:-9])
+    for source in (directory / "dump.rdb", tmp_path / "none.rdb", "redis://127.0.0.1:1"):
+        failure("dump", source, "-o", file)
+        assert file.read_text() == "yesterday's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.jsonl", "data"]
+
+
+def test_commands_are_not_written_to_a_terminal(directory: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "kvcore.frontends.tools", "dump", str(directory), "--format", "resp"]
+        done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, timeout=60)
+        assert (done.returncode, b"nothing for a terminal" in done.stderr) == (2, True)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +216,19 @@ def test_import_into_a_directory(filled: str, tmp_path: Path) -> None:
         store.execute("SELECT", 3)
         assert store.execute("HGETALL", "h") == {b"f": b"v"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
-    assert "db0: 603 keys, 1 with a time to live" in output("info", target)
+    assert output("info", target).splitlines() == [
+        "database  keys  with a time to live",
+        "db0        603                    1",
+        "db3          1                    0",
+    ]
+
+
+def note_of(url: str, target: Path, **changed: object) -> str:
+    """Return a note as an import leaves it."""
+    with redis.Redis.from_url(url) as client:
+        run_id = client.info("server")["run_id"]
+    about = {"source": url, "target": str(target), "pattern": None, "databases": None}
+    return json.dumps({**about, "run_id": run_id, "database": 0, "cursor": 0, **changed})
 
 
 def test_an_interrupted_import_goes_on(filled: str, tmp_path: Path) -> None:
@@ -195,17 +236,27 @@ def test_an_interrupted_import_goes_on(filled: str, tmp_path: Path) -> None:
     with redis.Redis.from_url(filled) as client:
         cursor, first = client.scan(0, count=256)
     assert cursor
-    state.write_text(json.dumps({"source": filled, "database": 0, "cursor": cursor}))
+    state.write_text(note_of(filled, target, cursor=cursor))
     done = kvcore_tool("import", filled, target, "--state", state)
     assert done.returncode == 0, done.stderr
     assert b"going on in database 0" in done.stderr
     with kvcore.open(target) as store:
         assert store.execute("DBSIZE") == 603 - len(first)
     assert not state.exists()
-    state.write_text(json.dumps({"source": "redis://other", "database": 0, "cursor": 0}))
-    assert "is about an import from redis://other" in failure("import", filled, target, "--state", state)
+    state.write_text(note_of(filled, target, source="redis://other"))
+    assert "is about an import with another source, redis://other" in failure(
+        "import", filled, target, "--state", state
+    )
     state.write_text("garbage")
     assert "is no note of an import" in failure("import", filled, target, "--state", state)
+
+
+def test_a_cursor_of_a_source_that_was_restarted_is_not_believed(filled: str, tmp_path: Path) -> None:
+    target, state = tmp_path / "copy", tmp_path / "state"
+    state.write_text(note_of(filled, target, cursor=1 << 40, run_id="before"))
+    done = kvcore_tool("import", filled, target, "--state", state)
+    assert (done.returncode, done.stderr.splitlines()[1]) == (0, b"604 keys")
+    assert b"database 0 from its beginning" in done.stderr
 
 
 def test_export_to_a_file_that_redis_would_load(filled: str, tmp_path: Path) -> None:

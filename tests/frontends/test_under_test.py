@@ -19,6 +19,7 @@ from freezegun import freeze_time
 import kvcore
 from kvcore.errors import ConfigError
 from kvcore.frontends.inprocess_async import AsyncStore
+from kvcore.frontends.listen import ListenError
 from kvcore.frontends.under_test import ClockControl, TestServer, TestStore
 
 
@@ -319,3 +320,24 @@ def test_many_servers_run_at_once() -> None:
         with redis.Redis.from_url(one.url) as first, redis.Redis.from_url(two.url) as second:
             first.set("k", 1)
             assert second.get("k") is None
+
+
+def test_a_server_says_where_its_socket_is(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with TestServer(unixsocket=path) as server:
+        assert (server.unix_socket, os.path.exists(path)) == (path, True)
+    with TestServer(unixsocket="") as server:
+        assert server.unix_socket == ""
+
+
+@pytest.mark.parametrize(
+    ("bind", "host"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("* -::*", "127.0.0.1")]
+)
+def test_the_url_of_a_server_leads_to_it_wherever_it_listens(bind: str, host: str) -> None:
+    try:
+        server = TestServer(bind=bind)
+    except ListenError:
+        pytest.skip(f"this machine has no {bind}")
+    with server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+        assert server.url == f"redis://{host}:{server.port}/0"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 
 import pytest
 
 from kvcore import aio
-from kvcore.frontends.waiting import current_task, in_thread, wakeup
+from kvcore.frontends.waiting import current_task, in_thread, pause, ready, wakeup
 
 trio = pytest.importorskip("trio")
 
@@ -114,3 +115,40 @@ def test_a_store_serves_both_one_after_the_other() -> None:
 
     trio.run(read)
     asyncio.run(read())
+
+
+async def nothing_comes(quiet: socket.socket) -> tuple[bool, bool]:
+    return await ready(quiet, False, 0.01), await ready(quiet, True, 5)
+
+
+async def something_comes(busy: socket.socket) -> bool:
+    return await ready(busy, False, None)
+
+
+def test_sockets_are_waited_for_on_both_loops_and_are_bound_to_neither() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        for run in (lambda main: asyncio.run(main(one)), lambda main: trio.run(main, one)):
+            assert run(nothing_comes) == (False, True)
+            other.send(b"x")
+            assert run(something_comes)
+            assert one.recv(1) == b"x"
+    for run in (lambda main: asyncio.run(main(one)), lambda main: trio.run(main, one)):
+        with pytest.raises(ConnectionAbortedError):
+            run(something_comes)
+
+
+def test_others_go_on_during_a_pause() -> None:
+    async def main() -> None:
+        await pause(0)
+
+    asyncio.run(main())
+    trio.run(main)
+
+
+def test_a_threads_result_is_returned() -> None:
+    async def main() -> int:
+        return await in_thread(lambda: 7)
+
+    assert (asyncio.run(main()), trio.run(main)) == (7, 7)

@@ -128,12 +128,12 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
-def start_oracle(binary: str) -> Server:
+def start_oracle(binary: str, *more: str) -> Server:
     """Start the real server; another process may take the free port first, so try a few."""
     for attempt in (1, 2, 3):
         port = free_port()
         options = ["--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no"]
-        command = [binary, *options, "--enable-debug-command", "yes"]
+        command = [binary, *options, "--enable-debug-command", "yes", *more]
         try:
             return Server(Path(binary).name, command, port)
         except RuntimeError as error:

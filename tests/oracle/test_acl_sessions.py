@@ -40,6 +40,23 @@ def test_logging_in(users: Pair) -> None:
     )
 
 
+def test_protected_commands_are_refused_before_anything_else(users: Pair) -> None:
+    check(
+        users,
+        """
+        ACL SETUSER u on >p +get +multi +exec ~*
+        AUTH u p
+        MODULE LOAD x
+        MODULE LOADEX x
+        MODULE UNLOAD x
+        MODULE LIST
+        MULTI
+        MODULE LOAD x
+        EXEC
+        """,
+    )
+
+
 def test_hello_logs_in(users: Pair) -> None:
     check(
         users,

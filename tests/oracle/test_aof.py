@@ -152,6 +152,30 @@ def test_increments_are_equal_to_the_byte(tmp_path: Path, monkeypatch: pytest.Mo
     assert (ours / manifest).read_bytes() == (theirs / manifest).read_bytes()
 
 
+def test_scripts_choose_what_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    bodies = [
+        "redis.set_repl(redis.REPL_AOF) redis.call('set', 'log', 1)",
+        "redis.set_repl(redis.REPL_REPLICA) redis.call('set', 'replicas', 1)",
+        "redis.set_repl(redis.REPL_NONE) redis.call('set', 'nobody', 1)",
+        "redis.call('set', 'a', 1) redis.set_repl(redis.REPL_SLAVE) redis.call('set', 'b', 2) "
+        "redis.set_repl(redis.REPL_ALL) redis.call('set', 'c', 3)",
+        "redis.set_repl(redis.REPL_SLAVE) redis.call('set', 'd', 1) redis.call('set', 'e', 2)",
+        "redis.call('set', 'f', 1)",
+    ]
+    with real(theirs) as call:
+        for body in bodies:
+            call("EVAL", body, 0)
+    log = log_in(ours, monkeypatch)
+    for body in bodies:
+        log("EVAL", body, 0)
+    log.stop()
+    name = "appendonlydir/appendonly.aof.1.incr.aof"
+    assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
 def test_bases_in_text_are_equal_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One key at a time: the order of keys is the table's own."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"

@@ -10,6 +10,9 @@ from tests.oracle.harness import Pair
 
 # One script a line; `|` stands for the end of a line of Lua. None may crash redis-server: error({}) does.
 CONVERSIONS = r"""
+return {double = -0.0}
+return tostring(-0.0)
+return cjson.encode(-0.0)
 return 1
 return 1.9
 return -1.9
@@ -568,6 +571,14 @@ return redis.set_repl(-1)
 return redis.set_repl('x')
 return redis.set_repl(redis.REPL_ALL)
 return redis.set_repl(redis.REPL_NONE)
+return select('#', pcall(table.insert, {}, 1))
+return select('#', coroutine.resume(coroutine.create(function() end)))
+return select('#', coroutine.wrap(function() end)())
+return select('#', xpcall(function() end, error))
+return {collectgarbage('stop'), collectgarbage('restart'), collectgarbage('setpause', 200)}
+return {collectgarbage('setpause', 300), collectgarbage('setpause', 200), collectgarbage('setstepmul', 200)}
+return {tostring(collectgarbage()), type(collectgarbage('count')), pcall(collectgarbage, 'x')}
+return collectgarbage('nonsense')
 return redis.replicate_commands()
 return redis.breakpoint()
 return redis.debug('x')
@@ -632,6 +643,94 @@ def lines(table: str) -> list[str]:
 def test_scripts(pair: Pair, table: str) -> None:
     for body in lines(globals()[table]):
         pair.both("EVAL", body, 2, "key1", "key2", "arg1", "arg2")
+
+
+LIBRARY = r"""
+string.find
+string.find 'a'
+string.find 'a', '['
+string.find 'a', '%'
+string.find 'a', '(a'
+string.find 'a', 'a)'
+string.find 'a', 'a', {}
+string.find 'a', '%f'
+string.find 'a', '%ba'
+string.find 'a', '(a)%2'
+string.find 12, 2
+string.find 'abc', 'b', '2'
+string.find 'a.b', '.', 1, true
+string.match 'a', 'b', 'x'
+string.match 'abc', '()b()'
+string.gmatch 'a'
+string.gmatch 'a', {}
+string.gsub 'a', 'a', true
+string.gsub 'a', 'a', '%2'
+string.gsub 'a', '(a', '%1'
+string.gsub 'a', '(a', 'x'
+string.gsub 'a', 'a', 'x', 'y'
+string.gsub 'a', 'a', function() return {} end
+string.gsub 'a', 'a', function() error('z') end
+string.gsub 'a', 'a', function() error('z', 2) end
+string.gsub 'a', 'a', {a = {}}
+string.gsub 'hello world', 'o', '0', 1
+string.gsub 'abc', '', '-'
+string.rep 'x', {}
+string.rep {}, 1
+string.rep 'ab', 2.9
+string.rep 'x', 2 ^ 32 + 3
+string.rep '', 2 ^ 40
+string.upper {}
+string.lower
+string.reverse 'abc'
+string.format
+string.format '%d', 'x'
+string.format '%q', 'a\nb'
+string.format '%y', 1
+string.dump string.find
+string.dump 5
+table.concat {1, {}, 3}
+table.concat {1, 2}, {}
+table.concat {1, 2}, ',', 1, 5
+table.insert {}, 1, 2, 3
+table.insert {}, 'x', 1
+table.remove {1}, {}
+table.maxn 5
+table.foreach {1}, 5
+table.foreach {1}, function() error('q', 2) end
+table.foreachi {1, 2}, function(k, v) return v end
+table.sort {3, 1, 'x'}
+table.sort {3, 1, 2}, 5
+table.sort {5, 4, 3, 2, 1, 6, 7}, function() return true end
+table.sort {3, 1, 2}, function() error('s', 2) end
+table.sort {true, false}
+next {}, 1
+math.random 0
+"""
+
+
+SPELL = """
+local function spell(...)
+  local out = {}
+  for i = 1, select('#', ...) do out[i] = tostring((select(i, ...))) end
+  return out
+end
+"""
+
+
+def test_errors_name_functions_as_they_were_called(pair: Pair) -> None:
+    for line in lines(LIBRARY):
+        function, _, arguments = line.partition(" ")
+        calls = [
+            f"pcall(function() return {function}({arguments}) end)",
+            f"pcall({', '.join(filter(None, (function, arguments)))})",
+            f"pcall(function() local other = {function} local x = other({arguments}) end)",
+        ]
+        if function.startswith("string.") and arguments.startswith("'"):
+            subject, _, rest = arguments.partition(", ")
+            calls.append(f"pcall(function() return ({subject}):{function[7:]}({rest}) end)")
+        for call in calls:
+            pair.both("EVAL", f"{SPELL} return spell({call})", 0)
+        pair.both("EVAL", f"local x = {function}({arguments})", 0)
 
 
 @pytest.mark.parametrize("body", SHEBANGS)
