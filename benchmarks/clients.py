@@ -4,6 +4,8 @@
 
 Lives here: GET, SET and pipelines of 100 through each one's client, sync and asyncio, in turns, one thread, 16-byte
 values, 1,000 keys. The rule: the calls are the same, only the client differs; the server is one that is started here.
+Also how long the set-up of a test's fixtures takes: a store of its own, and a client; and the embedded store's own
+methods beside burner-redis's, which are to be awaited, and so beside the asynchronous store's, too.
 """
 
 from __future__ import annotations
@@ -13,16 +15,21 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
+import burner_redis
 import fakeredis
 import redis
 import redis.asyncio
 
 import kvcore
 import kvcore.aio
+from benchmarks import imports
+from benchmarks.inprocess import awaited_rate, rate
 from benchmarks.run import table
 from benchmarks.samples import Comparison
+from kvcore.testing import ClockControl, TestStore
 from tests.oracle.servers import HOST, find_oracle, start_oracle
 
 KEYS = [f"key:{number}" for number in range(1000)]
@@ -31,9 +38,17 @@ PIPELINE = 100
 TARGETS = {
     "fakeredis": {"GET": 4, "SET": 4, "pipeline": 5},
     "redis-py": {"GET": 8, "SET": 8, "pipeline": 5},
+    "burner-redis": {"store.get": 1, "store.set": 1},
 }
 """What kvcore means to be, at least: so many times its peer."""
 
+STORE_US = 1.0
+"""What the embedded store's get() and set() may take."""
+
+FIXTURE_MS = 1.0
+"""What the set-up of a test's fixture may take."""
+
+CLOCK = ClockControl()
 Rates = dict[str, float]
 
 
@@ -90,6 +105,41 @@ async def measure_async(client: Any, calls: int) -> Rates:
     return rates
 
 
+def measure_stores(operations: Callable[[int], tuple[float, float]], calls: int) -> Rates:
+    """Return calls per second of a store's own methods."""
+    sets, gets = operations(calls)
+    return {"store.set": sets, "store.get": gets}
+
+
+def measure_fixtures(set_up: Callable[[], Callable[[], object]], count: int) -> Rates:
+    """Return how many fixtures a second are set up, by the median; their end is not counted."""
+    samples = []
+    for _ in range(count):
+        stamp = time.perf_counter()
+        end = set_up()
+        samples.append(time.perf_counter() - stamp)
+        end()
+    return {"fixture": 1 / median(samples)}
+
+
+def our_fixture() -> Callable[[], object]:
+    """Do what kvcore_store and kvcore_client do for a test; return what their end is."""
+    store = TestStore(CLOCK)
+    client = kvcore.Redis(store=store)
+
+    def end() -> None:
+        client.close()
+        store.close()
+
+    return end
+
+
+def their_fixture() -> Callable[[], object]:
+    """Do the same with fakeredis."""
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    return client.close
+
+
 def compared(peers: dict[str, Callable[[], Rates]], rounds: int) -> list[Comparison]:
     """Measure the first peer, which is kvcore, and the others in turns."""
     samples: dict[str, list[Rates]] = {name: [] for name in peers}
@@ -134,7 +184,19 @@ def compare(rounds: int, calls: int) -> list[Comparison]:
             port = server.port
             sync[f"redis-py, {server.name}"] = lambda: measure(redis.Redis(HOST, port), calls)
             awaiting[f"redis-py, {server.name}"] = lambda: awaited(lambda: redis.asyncio.Redis(host=HOST, port=port))
-        return compared(sync, rounds) + compared(awaiting, rounds)
+        store, async_store = kvcore.open(), kvcore.aio.open()
+        burner = burner_redis.BurnerRedis()
+        stores: dict[str, Callable[[], Rates]] = {
+            "kvcore": lambda: measure_stores(lambda count: rate((store.get, store.set), count), calls),
+            "kvcore.aio": lambda: measure_stores(lambda count: asyncio.run(awaited_rate(async_store, count)), calls),
+            "burner-redis": lambda: measure_stores(lambda count: asyncio.run(awaited_rate(burner, count)), calls),
+        }
+        fixtures: dict[str, Callable[[], Rates]] = {
+            "kvcore": lambda: measure_fixtures(our_fixture, calls // 20),
+            "fakeredis": lambda: measure_fixtures(their_fixture, calls // 20),
+        }
+        groups = (sync, awaiting, stores, fixtures)
+        return [row for peers in groups for row in compared(peers, rounds)]
     finally:
         if server is not None:
             server.stop()
@@ -144,12 +206,20 @@ def verdicts(rows: list[Comparison]) -> list[str]:
     """Say of each target whether it is met."""
     lines = []
     for row in rows:
+        if row.what == "fixture":
+            took_ms = 1000 / row.ours
+            said = "met" if took_ms < FIXTURE_MS else "MISSED"
+            lines.append(f"a fixture set up in less than {FIXTURE_MS:g} ms: {took_ms:.2f} ms, {said}")
         peer = row.peer.partition(",")[0]
+        if peer == "burner-redis":
+            took_us = 1_000_000 / row.ours
+            said = "met" if took_us <= STORE_US else "MISSED"
+            lines.append(f"{row.what} in {STORE_US:g} us or less: {took_us:.2f} us, {said}")
         kind = row.what.removeprefix("await ").partition(" ")[0]
         least = TARGETS.get(peer, {}).get(kind)
         if least is not None:
             said = "met" if row.ratio >= least else "MISSED"
-            lines.append(f"{row.what} at least {least} times {peer}: {row.ratio:.1f}, {said}")
+            lines.append(f"{row.what} at least {least} times {peer}: {row.ratio:.2f}, {said}")
     return lines
 
 
@@ -160,7 +230,7 @@ def main() -> int:
     quick = parser.parse_args().quick
     rows = compare(rounds=3 if quick else 5, calls=2_000 if quick else 10_000)
     print(table(f"operations per second in one thread, redis-py {redis.__version__}", rows))
-    print("\n".join(["", *verdicts(rows)]))
+    print("\n".join(["", *verdicts(rows), *imports.lines(5 if quick else 15)]))
     return 0
 
 

@@ -18,6 +18,10 @@ COMMANDS = "set,get,incr,lpush,rpush,lpop,sadd,hset,zadd,mset"
 PIPELINES = {1: 1, 16: 8}
 """Commands per request, and how many times the plan's requests: pipelined samples would be over too soon."""
 
+CHURN = "connect PING close"
+CHURN_SHARE = 5
+"""A request on a connection of its own costs some ten others, and leaves a port that is not free for a while."""
+
 SECONDS = 120
 
 
@@ -30,6 +34,18 @@ def sample(binary: str, port: int, pipeline: int, requests: int, keys: int) -> d
     if done.returncode or len(rows) != len(COMMANDS.split(",")) or "rror" in done.stderr:
         raise RuntimeError(f"redis-benchmark on port {port}:\n{done.stdout}{done.stderr}")
     return {row["test"].split(" ")[0]: float(row["rps"]) for row in rows}
+
+
+def churn_sample(binary: str, port: int, requests: int) -> float:
+    """Run redis-benchmark once with a connection for each PING; requests, and connections, per second."""
+    command = [binary, "-h", HOST, "-p", str(port), "-c", "50", "-k", "0", "-n", str(requests), "-t", "ping_mbulk"]
+    done = subprocess.run(
+        [*command, "--csv"], capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL
+    )
+    rows = [row for row in csv.DictReader(_table(done.stdout)) if row["test"]]
+    if done.returncode or len(rows) != 1:
+        raise RuntimeError(f"redis-benchmark -k 0 on port {port}:\n{done.stdout}{done.stderr}")
+    return float(rows[0]["rps"])
 
 
 def _table(output: str) -> list[str]:
@@ -73,4 +89,9 @@ def _in_turns(binary: str, ours: Server, theirs: Server, rounds: int, requests: 
             )
             for name in our_rounds[0]
         ]
-    return found
+    print("redis-benchmark -k 0", file=sys.stderr)
+    pairs = [
+        tuple(churn_sample(binary, server.port, requests // CHURN_SHARE) for server in (ours, theirs))
+        for _ in range(rounds)
+    ]
+    return [*found, Comparison(CHURN, theirs.name, *(tuple(side) for side in zip(*pairs, strict=True)))]
