@@ -20,6 +20,7 @@ from kvcore.commands import hyperloglogs as hyperloglogs
 from kvcore.commands import info as info
 from kvcore.commands import introspection as introspection
 from kvcore.commands import keydb as keydb
+from kvcore.commands import keydb_cron as keydb_cron
 from kvcore.commands import keys as keys
 from kvcore.commands import latency as latency
 from kvcore.commands import lcs as lcs
@@ -32,6 +33,7 @@ from kvcore.commands import modules as modules
 from kvcore.commands import nested_hashes as nested_hashes
 from kvcore.commands import persistence as persistence
 from kvcore.commands import pubsub as pubsub
+from kvcore.commands import replication as replication
 from kvcore.commands import scanning as scanning
 from kvcore.commands import scripting as scripting
 from kvcore.commands import server as server

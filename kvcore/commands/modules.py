@@ -13,7 +13,7 @@ from typing import Final
 from kvcore import errors
 from kvcore.call import Call
 from kvcore.command import command
-from kvcore.commands.connection import is_local
+from kvcore.commands.connection import protection
 from kvcore.errors import CommandError
 from kvcore.helptext import container_help
 from kvcore.replies import Reply
@@ -107,9 +107,9 @@ def module_help(call: Call) -> Reply:
 
 
 def _check_allowed(call: Call) -> None:
-    allowed = call.engine.config.string("enable-module-command")
-    if allowed == "no" or (allowed == "local" and not is_local(call.session)):
-        raise CommandError(errors.protected_command("MODULE", "enable-module-command"))
+    refusal = protection(call.engine.config, call.session, "module|load")
+    if refusal:
+        raise CommandError(refusal)
 
 
 def _fail_to_load(call: Call, path: bytes) -> Reply:
