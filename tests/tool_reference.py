@@ -49,8 +49,13 @@ def table(name: str) -> str:
     found = rows(command)
     if found:
         lines += ["", "| | |", "|---|---|"]
-        lines += [f"| `{option}` | {said.replace('|', chr(92) + '|').replace('<', '&lt;')} |" for option, said in found]
+        lines += [f"| `{option}` | {_plain(said)} |" for option, said in found]
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    return text.replace("|", "\\|").replace("[", "\\[").replace("<", "&lt;")
 
 
 def _usage(name: str, command: Any) -> str:
