@@ -152,6 +152,13 @@ end
 
 collectgarbage("setstepmul", AT_ONCE)
 
+local function arm()
+  if armed then return false end
+  newproxy(alarm)
+  armed = true
+  return true
+end
+
 -- Sees what came up in memory since the last look; says whether that is much.
 local function observe()
   local used = gcinfo()
@@ -178,6 +185,7 @@ end
 local function dismiss()
   if bulk < DISMISSED_KB or seen - bulk > SIZABLE_KB then return end
   repeat until collectgarbage("step", 0)
+  arm()
   observe()
 end
 
@@ -187,18 +195,15 @@ local function look()
   if killed then return end
   passed = passed + interval
   local much = observe()
-  if not armed then
-    much = much or bulk > 1024 -- as much may have come up as has gone
-    newproxy(alarm)
-    armed = true
-  end
+  if arm() and bulk > DISMISSED_KB then much = true end -- as much may have come up as has gone
   if much or passed >= quota then
     unasked, passed = unasked + passed, 0
     local due = true
     if much or quota < INTERVAL then
       now = cpu_time()
       if last and now - last > TELLING then
-        wary, wariness = now + wariness, wariness < WARIEST and 2 * wariness or WARIEST
+        if wary < last then wariness = wariness < WARIEST and 2 * wariness or WARIEST end
+        wary = now + wariness
       end
       if much and wary < now + WARY then wary = now + WARY end
       last, due = now, now - asked > SLICE or unasked >= INTERVAL
