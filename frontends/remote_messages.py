@@ -366,6 +366,14 @@ class AsyncLinkFeed(_Feed):
             except OSError as error:
                 self._lose(reason_of(error))
 
+    def take(self) -> list[Reply] | None:
+        """Return the next message as it came, None if there is none."""
+        if self._reading and not self._messages:
+            # What is there may be the confirmation that the one who reads waits for: it would wait for ever.
+            self._check()
+            return None
+        return super().take()
+
     async def wait(self, timeout_s: float | None) -> bool:
         """Wait until there may be a message; False if the time is up first."""
         return await self._pump(None, timeout_s)

@@ -116,12 +116,13 @@ def memory_stats(call: Call) -> Reply:
     engine = call.engine
     now = sums(engine)
     keys = sum(len(db) for db in engine.keyspace.databases)
+    replication = engine.replication.counters()
     items: dict[Reply, Reply] = {
         b"peak.allocated": now.peak,
         b"total.allocated": now.used,
         b"startup.allocated": STARTUP_BYTES,
-        b"replication.backlog": 0,
-        b"clients.slaves": 0,
+        b"replication.backlog": replication.get("mem_replication_backlog", 0),
+        b"clients.slaves": replication.get("mem_clients_slaves", 0),
         b"clients.normal": engine.client_memory.total(),
         b"cluster.links": 0,
         b"aof.buffer": 0,

@@ -298,10 +298,10 @@ def test_too_few_replicas(wire_pair: Pair) -> None:
 
 
 def test_a_lone_primary(wire_pair: Pair) -> None:
+    wire_pair.kinds("ROLE")
     check(
         wire_pair,
         """
-        ROLE
         REPLCONF capa eof
         REPLCONF nosuch 1
         ROLE x
