@@ -218,6 +218,7 @@ def test_fields_of_info_role_and_client_list(primaries: tuple[Member, Member]) -
         talk.read_until(lambda data: data == b"+OK\r\n" * 2, SECONDS)
         talk.send(EVERYTHING)
         settle(member, lambda fields: fields["connected_slaves"] == "1")
+        member("SET", "k", "v")  # the stream may be empty yet
         before = member.info("replication")
         talk.send(c(["REPLCONF", "ACK", member.offset()]))
         wait_until(lambda m=member: "offset=0" not in m.info("replication")["slave0"], str)  # type: ignore[misc]
