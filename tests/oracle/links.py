@@ -164,7 +164,7 @@ _MONITORED: Final = re.compile(rb"\+\d+\.\d+ \[[^\n]*\n")
 
 def masked(data: bytes) -> bytes:
     """Return bytes of a link with what is never the same taken out: identifiers, marks, the empty snapshot."""
-    data = _MONITORED.sub(b"", data)
+    data = _MONITORED.sub(b"", data).lstrip(b"\n")  # whoever waits over a second's end hears that all is well
     return _ID.sub(b"<id>", _LENGTH.sub(b"$<n>\r\n<snapshot>", _SNAPSHOT.sub(b"<snapshot>", data)))
 
 
@@ -205,15 +205,24 @@ class Talk:
         self._socket.close()
 
 
-def converse(member: Member, messages: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Say this as a replica would; return what was answered to each message, masked."""
+def converse(
+    member: Member, messages: Sequence[bytes], like: Sequence[tuple[bytes, bytes]] = ()
+) -> list[tuple[bytes, bytes]]:
+    """Say this as a replica would; return what was answered to each message, masked.
+
+    Answers as long as those of ``like``, another one's, are waited for; and a little, whether more comes.
+    """
     talk = Talk(member.port)
     found = []
     try:
-        for message in messages:
+        for number, message in enumerate(messages):
             talk.send(message)
             settle(member)
-            found.append((message, masked(talk.read_until(lambda _data: False, QUIET_S))))
+            size = len(like[number][1]) if like else 0
+            data = talk.read_until(lambda data, size=size: len(masked(data)) >= size, SECONDS)  # type: ignore[misc]
+            if not (size and data.endswith(b"<closed>")):
+                data += talk.read_until(lambda _data: False, QUIET_S if like else 2 * QUIET_S)
+            found.append((message, masked(data)))
     finally:
         talk.close()
     settle(member, lambda fields: fields["connected_slaves"] == "0")

@@ -110,7 +110,7 @@ def test_conversations(primaries: tuple[Member, Member], name: str) -> None:
     real, ours = primaries
     assert ours.offset() == real.offset(), "an earlier conversation left different offsets"
     expected = converse(real, CONVERSATIONS[name])
-    assert converse(ours, CONVERSATIONS[name]) == expected
+    assert converse(ours, CONVERSATIONS[name], expected) == expected
 
 
 SCRIPT = "redis.call('incr', KEYS[1]) redis.call('lpush', KEYS[2], 1) return redis.call('incr', KEYS[1])"
@@ -184,7 +184,7 @@ def test_the_stream_is_the_same_to_the_byte(primaries: tuple[Member, Member]) ->
 
 
 def test_going_on_from_any_offset(primaries: tuple[Member, Member]) -> None:
-    answers = []
+    answers: list[tuple[int, list[list[tuple[bytes, bytes]]]]] = []
     for member in primaries:
         talk = Talk(member.port)
         talk.send(EVERYTHING)
@@ -199,14 +199,15 @@ def test_going_on_from_any_offset(primaries: tuple[Member, Member]) -> None:
         heard = []
         for offset in (begin + 1, begin + 2, begin + 100, end, end + 1):
             for first in (CAPABLE, c(["REPLCONF", "capa", "eof"])):
-                found = converse(member, [first, c(["PSYNC", history.upper(), offset])])
-                heard.append(found[1][1])
+                like = answers[0][1][len(heard)] if answers else []
+                heard.append(converse(member, [first, c(["PSYNC", history.upper(), offset])], like))
         answers.append((end - begin, heard))
         for offset in (begin - 100_000_000, end + 2):
             (_, refused), *_ = converse(member, [c(["PSYNC", history, offset])])
             assert refused.startswith(b"+FULLRESYNC "), refused
-    assert answers[0] == answers[1]
-    assert answers[1][1][0].startswith(b"+CONTINUE <id>\r\n*2\r\n$6\r\nSELECT\r\n")
+    real, ours = [(size, [found[1][1] for found in heard]) for size, heard in answers]
+    assert ours == real
+    assert ours[1][0].startswith(b"+CONTINUE <id>\r\n*2\r\n$6\r\nSELECT\r\n")
 
 
 def test_fields_of_info_role_and_client_list(primaries: tuple[Member, Member]) -> None:
@@ -217,7 +218,7 @@ def test_fields_of_info_role_and_client_list(primaries: tuple[Member, Member]) -
         talk.send(CAPABLE)
         talk.read_until(lambda data: data == b"+OK\r\n" * 2, SECONDS)
         talk.send(EVERYTHING)
-        settle(member, lambda fields: fields["connected_slaves"] == "1")
+        settle(member, lambda fields: "state=online" in fields.get("slave0", ""))
         member("SET", "k", "v")  # the stream may be empty yet
         before = member.info("replication")
         talk.send(c(["REPLCONF", "ACK", member.offset()]))
@@ -229,8 +230,8 @@ def test_fields_of_info_role_and_client_list(primaries: tuple[Member, Member]) -
         clients = member.info("clients")["connected_clients"]
         shown.append(
             (
-                [re.sub(r"[0-9a-f]{40}", "<id>", f"{name}:{value}") for name, value in fields.items()],
-                before["slave0"],
+                [re.sub(r"[0-9a-f]{40}|(?<=lag=)\d+", "<?>", f"{name}:{value}") for name, value in fields.items()],
+                re.sub(r"(?<=lag=)\d+", "<?>", before["slave0"]),
                 role,
                 list(client),
                 [client[name] for name in ("name", "flags", "db", "multi", "cmd", "user", "resp", "events")],
