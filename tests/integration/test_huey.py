@@ -41,6 +41,16 @@ def working(app: Any) -> Iterator[Any]:
     consumer.stop(graceful=True)
 
 
+def final(result: Any) -> Any:
+    """Return what a task with retries gives in the end; each failed attempt is its result until the next one."""
+    for _ in range(3):
+        try:
+            return result.get(blocking=True, timeout=WAIT)
+        except TaskException:
+            result.reset()
+    raise AssertionError("it failed more often than it was to be tried")
+
+
 def test_results_errors_and_retries(working: Any) -> None:
     attempts: list[int] = []
 
@@ -60,7 +70,7 @@ def test_results_errors_and_retries(working: Any) -> None:
         raise ValueError("no such order")
 
     assert [result(blocking=True, timeout=WAIT) for result in [add(n, n) for n in range(10)]] == list(range(0, 20, 2))
-    assert third_time().get(blocking=True, timeout=WAIT) == "done"
+    assert final(third_time()) == "done"
     with pytest.raises(TaskException, match="no such order"):
         fail().get(blocking=True, timeout=WAIT)
     assert add.map([(1, 2), (3, 4)]).get(blocking=True, timeout=WAIT) == [3, 7]
