@@ -6,6 +6,7 @@ Importing this package declares them all in :data:`kvcore.command.REGISTRY`.
 from kvcore.commands import access_control as access_control
 from kvcore.commands import bitmaps as bitmaps
 from kvcore.commands import clients as clients
+from kvcore.commands import cluster as cluster
 from kvcore.commands import configuration as configuration
 from kvcore.commands import connection as connection
 from kvcore.commands import databases as databases

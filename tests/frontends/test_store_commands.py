@@ -50,6 +50,9 @@ def test_no_two_groups_have_a_method_of_one_name() -> None:
 
 
 NOT_METHODS = {
+    "cluster": "of servers that form a cluster",
+    "readonly": "of servers that form a cluster",
+    "readwrite": "of servers that form a cluster",
     "auth": "a store in process is the program's own; on a server the URL has user and password",
     "client_reply": "there is nobody who would send the replies that it leaves out",
     "client": "names no command; each subcommand has its method",
