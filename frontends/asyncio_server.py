@@ -16,6 +16,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Final, Protocol, cast
 
 from kvcore import plugins
@@ -24,7 +25,7 @@ from kvcore.clock import steady_clock
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.errors import ConfigError
-from kvcore.frontends.connection import Connection, RefusedError
+from kvcore.frontends.connection import REPLY_BYTES, Connection, RefusedError
 from kvcore.frontends.host import Host
 from kvcore.frontends.listen import (
     NO_PORT,
@@ -40,6 +41,7 @@ from kvcore.frontends.listen import (
 from kvcore.frontends.process import ServerProcess
 from kvcore.frontends.script_turns import server_turns
 from kvcore.frontends.service import Supervisor
+from kvcore.frontends.starting import Load, Loading
 from kvcore.frontends.tls import DIRECTIVES as TLS_DIRECTIVES
 from kvcore.frontends.tls import Handshakes, TlsError, TlsLayer, make_context
 
@@ -131,7 +133,7 @@ class ClientProtocol(asyncio.Protocol):
         self._unsent_bytes = 0
         self._connection: Connection | None = None
         self._receive: Callable[[bytes], None] = _drop
-        self._check_output: Callable[[], None] = _nothing
+        self._check_output: Callable[[], bool] = _allow
 
     # asyncio's calls
 
@@ -182,7 +184,7 @@ class ClientProtocol(asyncio.Protocol):
             # The two hold each other, and the collector of a server looks at young objects only.
             self._connection = None
             self._receive = _drop
-            self._check_output = _nothing
+            self._check_output = _allow
             self._unsent = []
 
     # The connection's calls
@@ -196,9 +198,12 @@ class ClientProtocol(asyncio.Protocol):
         self._unsent_bytes += len(data)
 
     def send(self) -> None:
-        """Send what was written in this turn."""
+        """Send what was written in this turn, or nothing of it if that is more than the client may make wait."""
         unsent = self._unsent
         if unsent:
+            if self._unsent_bytes > REPLY_BYTES and not self._check_output():
+                self._unsent = []
+                return  # the connection has this transport aborted
             self._unsent = []
             self._socket_transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
             self._check_output()
@@ -217,13 +222,41 @@ class ClientProtocol(asyncio.Protocol):
         if self._unsent and not self._loop.commit():
             self.abort()
             return
-        self.send()
+        if not self._send_last():
+            self.send()
         self._socket_transport.close()
+
+    def _send_last(self) -> bool:
+        """Send the last reply with the end of the stream right behind it; False if it has to take the usual way.
+
+        The transport would close the socket some turns later, and until then a client that looks whether its
+        connection is still good, as a pool does before it hands one out again, would find that it is.
+        """
+        transport = self._socket_transport
+        unsent = b"".join(self._unsent)
+        if len(unsent) > REPLY_BYTES or transport.get_write_buffer_size() or not transport.can_write_eof():
+            return False  # the last of these is encryption, which nothing may go round
+        client = transport.get_extra_info("socket")
+        with contextlib.suppress(OSError), socket.fromfd(client.fileno(), client.family, client.type) as last:
+            last.setblocking(False)
+            sent = last.send(unsent) if unsent else 0
+            self._unsent = [unsent[sent:]] if sent < len(unsent) else []
+            if not self._unsent:
+                last.shutdown(socket.SHUT_WR)
+        return not self._unsent
 
     def abort(self) -> None:
         """Close at once, and send nothing more."""
         self._unsent = []
         self._socket_transport.abort()
+
+    def hang_up(self) -> None:
+        """End the stream now: whoever has a client killed and hears that it was finds it gone."""
+        transport = self._socket_transport
+        if transport.can_write_eof():
+            client = transport.get_extra_info("socket")
+            with contextlib.suppress(OSError), socket.fromfd(client.fileno(), client.family, client.type) as peer:
+                peer.shutdown(socket.SHUT_WR)
 
     def schedule(self) -> None:
         """Have the connection flushed by its own loop."""
@@ -249,6 +282,11 @@ class ClientProtocol(asyncio.Protocol):
 
 def _nothing() -> None:
     """Stand in until the connection is made."""
+
+
+def _allow() -> bool:
+    """Stand in for the check of a connection that is not there."""
+    return True
 
 
 def _drop(_data: bytes) -> None:
@@ -318,6 +356,7 @@ class AsyncioServer:
         self._thread: threading.Thread | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._last_idle_check_ms = 0
+        self._former_handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     # Life
 
@@ -347,8 +386,12 @@ class AsyncioServer:
             raise
         self.engine.process = ServerProcess(self.port or config.integer("tls-port"))
 
-    def run(self, supervisor: Supervisor | None = None) -> int:
-        """Serve until told to stop, and tell who supervises; return 0, or 1 if a socket could not be bound."""
+    def run(self, supervisor: Supervisor | None = None, load: Load | None = None) -> int:
+        """Serve until told to stop, and tell who supervises; return 0, or 1 if a socket could not be bound.
+
+        ``load`` brings the data set while clients are told to wait for it; what it raises ends the server, and comes
+        out of here.
+        """
         try:
             self.open()
         except ListenError as error:
@@ -356,12 +399,12 @@ class AsyncioServer:
             return 1
         logger.info("Running mode=standalone, port=%d.", self.engine.process.tcp_port)
         logger.info("Port: %d, PID: %d", self.port, os.getpid())
-        calm_collector()
+        logger.warning("Server initialized")
         watching = supervisor or Supervisor()
         self.engine.process.supervised = watching.name
         loop = new_event_loop()
         try:
-            loop.run_until_complete(self._serve(loop, watching.ready, watching.stopping))
+            loop.run_until_complete(self._serve(loop, watching.ready, watching.stopping, load))
         finally:
             loop.close()
         return 0
@@ -397,13 +440,20 @@ class AsyncioServer:
             self._thread.join()
 
     async def _serve(
-        self, loop: asyncio.AbstractEventLoop, on_ready: Callable[[], None], on_stopping: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_ready: Callable[[], None],
+        on_stopping: Callable[[], None],
+        load: Load | None = None,
     ) -> None:
         self._loop = loop
         self._stopping = asyncio.Event()
         self.stopping = False
         self.engine.on_shutdown = self._ask_to_stop
         self.engine.scripts.turns = server_turns(self.host.lock)
+        if load is not None:  # before the first client comes in
+            self.engine.loading = True
+            self.engine.begin_receiving(exclusive=True)
         self._watch_signals(loop)
         self.host.on_sooner = self._tick_at
         self._watch_config()
@@ -413,14 +463,17 @@ class AsyncioServer:
         self.listeners.on_retire = self._retire
         for listener in self.listeners.all():
             self._watch(listener)
-        logger.info("Ready to accept connections")
-        if self.config.string("unixsocket"):
-            logger.info("The server is now ready to accept connections at %s", self.config.string("unixsocket"))
-        if self._http is not None:
-            self._http.start()
-        on_ready()
-        await self._stopping.wait()
-        logger.warning("User requested shutdown...")
+        loading = None if load is None else await self._load(loop, load)
+        if not self._stopping.is_set():
+            if loading is not None:
+                calm_collector()
+            logger.info("Ready to accept connections")
+            if self.config.string("unixsocket"):
+                logger.info("The server is now ready to accept connections at %s", self.config.string("unixsocket"))
+            if self._http is not None:
+                self._http.start()
+            on_ready()
+            await self._stopping.wait()
         on_stopping()
         with self.host.lock:
             self.engine.scripts.abandon()
@@ -429,7 +482,28 @@ class AsyncioServer:
         self._stop_accepting()
         await self.close_clients()
         self._cleanup()
-        logger.warning("kvcore is now ready to exit, bye bye...")
+        if loading is not None and loading.error is not None:
+            raise loading.error
+
+    async def _load(self, loop: asyncio.AbstractEventLoop, load: Load) -> Loading:
+        """Serve clients as far as that goes until the data set is there, or cannot be had."""
+        assert self._stopping is not None
+        done = asyncio.Event()
+
+        def ended() -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(done.set)
+
+        loading = Loading(load, self.host.lock, ended)
+        loading.start()
+        waits = [asyncio.ensure_future(done.wait()), asyncio.ensure_future(self._stopping.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
+        loading.join()
+        if loading.error is not None:
+            self._stopping.set()
+        return loading
 
     def make_loops(self, loop: asyncio.AbstractEventLoop) -> list[Loop]:
         """Return the event loops that clients are dealt to: the main one."""
@@ -530,28 +604,43 @@ class AsyncioServer:
                 break
 
     def _watch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number, name in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
-                loop.add_signal_handler(number, self._signalled, name)
+        """Hear of signals where they come in: a save holds the loop up, and a second SIGINT is to end that."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def hear(number: int, _frame: FrameType | None) -> None:
+            shutdown = self.engine.shutdown
+            if number == signal.SIGINT and (shutdown.asked or shutdown.waiting_ms or shutdown.ended):
+                self._insist()
+            with contextlib.suppress(RuntimeError):  # the loop has closed: the process ends
+                loop.call_soon_threadsafe(self._signalled, signal.Signals(number).name)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._former_handlers[number] = signal.signal(number, hear)
+
+    def _insist(self) -> None:
+        """End at once, and leave nothing half-written."""
+        logger.warning("You insist... exiting now.")
+        self.engine.persistence.drop_unfinished()
+        os._exit(1)
 
     def _signalled(self, name: str) -> None:
-        assert self._stopping is not None
-        if self._stopping.is_set() and name == "SIGINT":
-            logger.warning("You insist... exiting now.")
-            os._exit(1)
-        logger.warning("Received %s scheduling shutdown...", name)
+        if self.engine.loading:
+            logger.warning("Received shutdown signal during loading, scheduling shutdown.")
+        else:
+            logger.warning("Received %s scheduling shutdown...", name)
         options = self.config.strings(f"shutdown-on-{name.lower()}")
         save = True if "save" in options else False if "nosave" in options else None
         with self.host.lock:
-            asked = self.engine.request_shutdown(save, force="force" in options)
-        if not asked:
-            logger.warning("Errors trying to shut down; send the signal again once they are mended")
+            self.engine.shutdown.ask(save, force="force" in options, now="now" in options)
 
     def _cleanup(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self.engine.on_shutdown = None
+        while self._former_handlers:
+            signal.signal(*self._former_handlers.popitem())
 
     # Configuration; these run under the engine lock, on any loop
 

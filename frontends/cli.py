@@ -22,7 +22,7 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from types import FrameType
 from typing import Protocol
@@ -80,8 +80,8 @@ Examples:
 class Server(Protocol):
     """What a front end's class makes."""
 
-    def run(self, supervisor: service.Supervisor) -> int:
-        """Serve until told to stop, and tell who supervises; return the exit status."""
+    def run(self, supervisor: service.Supervisor, load: Callable[[], object]) -> int:
+        """Load, serve until told to stop, and tell who supervises; return the exit status. Raises as ``load`` does."""
 
 
 class Storage(Protocol):
@@ -338,7 +338,7 @@ def _serve_with_pid_file(config: Config, log: logs.Log, supervisor: service.Supe
             logger.info("Failed to write PID file: %s", error.strerror or error)
             path = ""
     try:
-        return _serve(config, log, supervisor)
+        status = _serve(config, log, supervisor)
     finally:
         if path:
             logger.info("Removing the pid file.")
@@ -346,6 +346,9 @@ def _serve_with_pid_file(config: Config, log: logs.Log, supervisor: service.Supe
                 os.unlink(path)
             except OSError as error:
                 logger.info("Failed to remove PID file: %s", error.strerror or error)
+    if status == 0:
+        logger.warning("kvcore is now ready to exit, bye bye...")
+    return status
 
 
 def frontend_name(config: Config) -> str:
@@ -357,6 +360,7 @@ def frontend_name(config: Config) -> str:
 def _serve(config: Config, log: logs.Log, supervisor: service.Supervisor) -> int:
     """Build the engine and run the chosen front end until it stops."""
     from kvcore.engine import Engine
+    from kvcore.frontends.oom_score import OomScore
     from kvcore.frontends.title import keep_title
     from kvcore.frontends.users import open_acl_file
 
@@ -367,21 +371,21 @@ def _serve(config: Config, log: logs.Log, supervisor: service.Supervisor) -> int
     engine = Engine(config)
     log.follow_role(lambda: engine.is_replica)
     persistence: Storage = plugins.load("kvcore.storage", "durable")(engine, exclusive=True)  # type: ignore[operator]
-    with _ended_by_sigterm():
-        persistence.load()
     open_acl_file(engine)
     keep_title(config, PROGRAM)
+    OomScore(engine).keep()
     if config.file:
         engine.config_file = LocalFile(config.file)
     try:
-        return made(engine, config).run(supervisor)
+        with _ended_by_sigterm():
+            return made(engine, config).run(supervisor, persistence.load)
     finally:
         persistence.close()
 
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """End the process in order at a SIGTERM that comes before there is a server to stop: nothing is to be saved."""
+    """End the process in order at a SIGTERM that comes while no server listens to signals: nothing is to be saved."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -393,7 +397,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def _stop_loading(_number: int, _frame: FrameType | None) -> None:
-    logger.warning("Received shutdown signal during loading, exiting now.")
+    logger.warning("Received shutdown signal, exiting now.")
     raise SystemExit(0)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 
+from kvcore.background import LOG
 from kvcore.errors import CLOSED_STORE, FORKED_STORE, READ_ONLY_STORE, KvcoreError
 from kvcore.frontends.host import Host
 from kvcore.ports import MemoryOnly
@@ -20,11 +21,12 @@ from kvcore.storage.lock import DirectoryLock
 class Keeper:
     """The directory of one store."""
 
-    __slots__ = ("_closing", "_durable", "_host", "_lock", "_process", "_thread", "readonly")
+    __slots__ = ("_closing", "_durable", "_host", "_lock", "_process", "_thread", "directory", "readonly")
 
     def __init__(self, host: Host, directory: str, *, readonly: bool) -> None:
         """Lock the directory, load what is there, and begin to write; raises LockedError and LoadError."""
         self._host = host
+        self.directory = directory
         self.readonly = readonly
         self._process = os.getpid()
         self._closing = threading.Event()
@@ -66,9 +68,12 @@ class Keeper:
             if self.readonly:
                 return True
             with self._host.lock:
-                saved = self._host.engine.persistence.prepare_shutdown(None)
+                engine = self._host.engine
+                if engine.background.purpose == LOG:
+                    engine.background.finish()  # it may be the first base, without which there is no log
+                saved = engine.persistence.prepare_shutdown(None)
                 # A thread that was on its way in when the store was closed must not hear that something was kept.
-                self._host.engine.set_disk_error("readonly", CLOSED_STORE)
+                engine.set_disk_error("readonly", CLOSED_STORE)
                 return self._durable.close() and saved
         finally:
             self._lock.release()

@@ -247,8 +247,17 @@ def bind_tcp(host: str, port: int, backlog: int) -> socket.socket:
     return listener
 
 
+def _make_way(path: str) -> None:
+    """Remove what is at a socket's path: an earlier run's socket, a link, a file made to hold the name. Not data."""
+    with contextlib.suppress(FileNotFoundError):
+        found = os.lstat(path)
+        empty = stat.S_ISREG(found.st_mode) and not found.st_size
+        if empty or stat.S_ISSOCK(found.st_mode) or stat.S_ISLNK(found.st_mode):
+            os.unlink(path)
+
+
 def _bind_unix(config: Config, path: str) -> socket.socket:
-    """Bind `unixsocket` with `unixsocketperm`. A stale socket file is replaced, another file is not."""
+    """Bind `unixsocket` with `unixsocketperm`, where nothing is lost by it."""
     length = len(os.fsencode(path))
     if length >= _UNIX_PATH_BYTES:
         raise ListenError(
@@ -256,9 +265,7 @@ def _bind_unix(config: Config, path: str) -> socket.socket:
         )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.unlink(path)
+        _make_way(path)
         listener.bind(path)
         permissions = config.integer("unixsocketperm")
         if permissions:

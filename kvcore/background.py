@@ -8,10 +8,11 @@ for a target; it stops walking while too much is on its way.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kvcore.snapshot import Format, Output, Snapshot, StalledError
+from kvcore.snapshot import KEYS_AT_ONCE, Format, Output, Snapshot, StalledError
 
 if TYPE_CHECKING:
     from kvcore.engine import Engine
@@ -25,6 +26,9 @@ PAUSE_MS: Final = 2
 """How long clients have the engine between two slices, while there are any: two thirds of its time."""
 
 _WHOLE_NS: Final = 1 << 62
+
+_LOOK_MS: Final = 100
+"""How often a snapshot that is held up looks whether it still is."""
 
 FILE: Final = "file"
 """A snapshot's purpose: the data set on disk."""
@@ -73,7 +77,7 @@ Ended = Callable[[BaseException | None], None]
 class Background:
     """The snapshot that is running, if one is. Everything here happens under the engine lock."""
 
-    __slots__ = ("_engine", "_failure", "_on_end", "_seen_bytes", "_snapshot", "_target", "purpose")
+    __slots__ = ("_engine", "_failure", "_on_end", "_paced_ns", "_seen_bytes", "_snapshot", "_target", "purpose")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -82,6 +86,7 @@ class Background:
         self._failure: Exception | None = None  # why the snapshot was given up, while its target clears up
         self._on_end: Ended = _ignore
         self._seen_bytes = 0
+        self._paced_ns = -1  # when the last key was due, while `rdb-key-save-delay` holds keys up
         self.purpose = ""
         """What the running snapshot is for, empty if none runs."""
 
@@ -102,6 +107,7 @@ class Background:
         self._snapshot = Snapshot(self._engine.keyspace, self._engine.clock, form, target)
         self._target = target
         self._on_end = on_end
+        self._paced_ns = -1
         self.purpose = purpose
         self._snapshot.begin(head)
 
@@ -110,13 +116,16 @@ class Background:
         snapshot, target = self._snapshot, self._target
         if snapshot is None or target is None:
             return -1
+        pause_ms = 0
         if not snapshot.done:
             try:
                 if target.error is not None:
                     snapshot.cancel()
                     target.abort()
-                elif snapshot.advance(SLICE_NS):
-                    target.close()
+                else:
+                    pause_ms = self._advance(snapshot)
+                    if snapshot.done:
+                        target.close()
             except Exception as error:
                 self._give_up(snapshot, target, error)
         if target.ended:
@@ -124,15 +133,38 @@ class Background:
             return -1
         if snapshot.done:
             return PAUSE_MS
+        if pause_ms:
+            return pause_ms
         received = self._engine.statistics.input_bytes
         idle, self._seen_bytes = received == self._seen_bytes, received
         return 0 if idle and not target.full() else PAUSE_MS
+
+    def _advance(self, snapshot: Snapshot) -> int:
+        """Work for a slice; return in how many milliseconds `rdb-key-save-delay` lets the next key through."""
+        delay_ns = key_delay_ns(self._engine)
+        if not delay_ns:
+            self._paced_ns = -1
+            snapshot.keys_at_once = KEYS_AT_ONCE
+            snapshot.advance(SLICE_NS)
+            return 0
+        snapshot.keys_at_once = 1
+        now_ns = self._engine.clock.steady_ns()
+        if self._paced_ns < 0:
+            self._paced_ns = now_ns
+            snapshot.advance(0)
+        due_ns = self._paced_ns + delay_ns
+        end_ns = now_ns + SLICE_NS
+        while due_ns <= now_ns and not snapshot.advance(0) and self._engine.clock.steady_ns() < end_ns:
+            due_ns += delay_ns
+        self._paced_ns = int(due_ns - delay_ns)
+        return max(1, min(_LOOK_MS, math.ceil((due_ns - now_ns) / 1_000_000)))
 
     def finish(self) -> BaseException | None:
         """Write all that is left at once, and wait until it is where it belongs; return what went wrong. O(keys)."""
         snapshot, target = self._snapshot, self._target
         if snapshot is None or target is None:
             return None
+        snapshot.keys_at_once = KEYS_AT_ONCE
         while not snapshot.done and target.error is None:
             try:
                 if snapshot.advance(_WHOLE_NS):
@@ -179,6 +211,15 @@ class Background:
         self._failure = None
         self._on_end = _ignore
         self.purpose = ""
+
+
+def key_delay_ns(engine: Engine) -> float:
+    """Return how long each key holds a snapshot up, in nanoseconds (`rdb-key-save-delay`).
+
+    The directive has microseconds for a key, below zero keys for a microsecond.
+    """
+    delay_us = engine.config.integer("rdb-key-save-delay")
+    return delay_us * 1000 if delay_us >= 0 else -1000 / delay_us
 
 
 def _ignore(_error: BaseException | None) -> None:

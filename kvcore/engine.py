@@ -52,6 +52,7 @@ from kvcore.pubsub import PubSub
 from kvcore.scripting.function_engine import Functions
 from kvcore.scripting.scripts import Scripts
 from kvcore.session import Peer, Session
+from kvcore.shutdown import Shutdown
 from kvcore.tracking import Tracking
 from kvcore.version import REDIS_VERSION as REDIS_VERSION
 
@@ -104,7 +105,6 @@ _LIMIT_DIRECTIVES: Final = (
 
 
 _TRIM_INTERVAL_MS: Final = 500
-_FOREVER_MS: Final = 1 << 62
 
 
 class Engine(Dispatcher):
@@ -125,10 +125,12 @@ class Engine(Dispatcher):
         "functions",
         "libraries",
         "limits",
+        "loading",
         "migrations",
         "modifications",
         "network",
         "on_deadline",
+        "on_role_change",
         "on_shutdown",
         "persistence",
         "process",
@@ -137,9 +139,11 @@ class Engine(Dispatcher):
         "replication",
         "replication_id",
         "run_id",
+        "saved_ends",
         "saved_position",
         "schedule",
         "sessions",
+        "shutdown",
         "skip_checksums",
         "started_ms",
         "work_due_ms",
@@ -171,6 +175,7 @@ class Engine(Dispatcher):
         self.functions = Functions(self)
         self.schedule = Schedule(self)
         self.client_memory = ClientMemory(self)
+        self.shutdown = Shutdown(self)
         self.sessions: dict[int, Session] = {}
         self._next_session = 1
         # Fixed from here on, and asked with every tick.
@@ -189,6 +194,8 @@ class Engine(Dispatcher):
         self.run_id = f"{self.random.getrandbits(160):040x}"
         self.replication_id = f"{self.random.getrandbits(160):040x}"
         """The history this data set is part of; DEBUG CHANGE-REPL-ID begins another one."""
+        self.loading = False
+        """The data set is being loaded at the start, and clients are served as far as that goes."""
         self.cron_paused = False
         """DEBUG PAUSE-CRON: nothing happens on its own but what ends the waiting of clients."""
         self.skip_checksums = False
@@ -203,18 +210,26 @@ class Engine(Dispatcher):
         """The one snapshot that may be running, whatever it is for."""
         self.replication: Replication = Alone(self)
         """Other servers with the same data; a replication plug-in takes this place."""
+        self.saved_ends: list[tuple[int, bytes]] = []
+        """Keys of the snapshot that was loaded, with their databases, which were left out: their time was past."""
         self.saved_position: tuple[str, int, int] | None = None
-        """History, offset and database of the stream in which the snapshot was taken that was loaded."""
+        """History, offset and database of the stream in which that snapshot was taken."""
+        self._stand_alone()
+        self._follow_config()
+        self._declare()
+
+    def _stand_alone(self) -> None:
+        """Do without a front end, which takes these places."""
         self.process: Process = LocalProcess()
         """Facts about the process for INFO; a front end fills in what it knows."""
         self.config_file: TextFile | None = None
         """What CONFIG REWRITE rewrites; a front end that read one opens it."""
         self.on_deadline: Callable[[int], None] = _ignore_deadline
         """Called with the wall time in milliseconds at which the next :meth:`tick` is due."""
+        self.on_role_change: Callable[[], object] = _nothing
+        """Called when the server has become a replica, or a primary."""
         self.on_shutdown: Callable[[], None] | None = None
         """Called by SHUTDOWN; None where there is no server to stop."""
-        self._follow_config()
-        self._declare()
 
     # Configuration
 
@@ -299,6 +314,7 @@ class Engine(Dispatcher):
 
     def _follow_tracking(self) -> None:
         self.caching.max_keys = self.config.integer("tracking-table-max-keys")
+        self.pending = True  # the end of this command's unit shrinks the table
 
     def _follow_modifications(self) -> None:
         self.modifications.keep(self.config.flag("key-modification-times"))
@@ -346,6 +362,15 @@ class Engine(Dispatcher):
         self.monitors.pop(session, None)
         self.replication.drop(session)
 
+    def disconnect(self, session: Session) -> None:
+        """Close a client's connection from outside; the client is forgotten at once, whenever the socket closes.
+
+        A session in this process that has nothing to close stays.
+        """
+        session.close()
+        if not session.alive():
+            self.drop(session)
+
     def unwatch(self, session: Session) -> None:
         """Forget every key the session watches."""
         for watch in session.watched.values():
@@ -370,9 +395,12 @@ class Engine(Dispatcher):
             return  # a script is in the middle of its work
         self.keyspace.unit_ms = 0
         now_ms = self.keyspace.now_ms()
-        if self.cron_paused:
+        if self.cron_paused or self.loading:
+            if not self.cron_paused:
+                self.shutdown.tick()
             self.blocking.expire(now_ms)
             return
+        self.shutdown.tick()
         self.work_due_ms = self._work(now_ms)
         if now_ms >= self.keyspace.jobs_due_ms:
             self.schedule.run_due(now_ms)
@@ -389,6 +417,7 @@ class Engine(Dispatcher):
             self._expire()  # who pauses writes counts on a data set that stands still
         self.finish_unit()
         if self.gate & MAXMEMORY and not self.gate & PAUSED and not self.keeps_all:
+            self.eviction.client_bytes = self.client_memory.buffered(now_ms)
             self.eviction.enforce(at_leisure=True)
             self.finish_unit()
             self._trim_memory(now_ms)
@@ -410,6 +439,7 @@ class Engine(Dispatcher):
     def _expire(self) -> None:
         stamp = self.clock.steady_ns()
         self.expiry.cycle()
+        self.effects.part()
         elapsed_ns = self.clock.steady_ns() - stamp
         self.statistics.expire_cycle_ns += elapsed_ns
         self.latency.note("expire-cycle", elapsed_ns, self.clock.now_us() // 1_000_000)
@@ -465,6 +495,9 @@ class Engine(Dispatcher):
         statistics = self.statistics
         statistics.operations.sample(now_ms, self.commands_processed())
         statistics.input_rate.sample(now_ms, statistics.input_bytes)
+        replication = self.replication.counters()
+        statistics.repl_input_rate.sample(now_ms, replication.get("total_net_repl_input_bytes", 0))
+        statistics.repl_output_rate.sample(now_ms, replication.get("total_net_repl_output_bytes", 0))
         statistics.output_rate.sample(now_ms, statistics.output_bytes)
 
     def reset_statistics(self) -> None:
@@ -473,6 +506,7 @@ class Engine(Dispatcher):
         self.keyspace.statistics.reset()
         self.client_memory.evicted = 0
         self.eviction.reset_statistics()
+        self.replication.reset_counters()
         for record in dict.fromkeys(self.commands.values()):
             record.reset()
 
@@ -501,7 +535,6 @@ class Engine(Dispatcher):
         db.touch(key)
         if db.notify_mask & EXPIRED:
             self.notify(db, key, "expired")
-        self.statistics.dirty += 1
         if self.effects.listening:
             self.effects.add(db, [b"DEL", key])
             self.pending = True
@@ -529,19 +562,9 @@ class Engine(Dispatcher):
         self.blocking.ready.append((db, key))
         self.pending = True
 
-    # Closing
 
-    def request_shutdown(self, save: bool | None = None, *, force: bool = False) -> bool:
-        """Save what is to be saved and ask the front end to stop; False where that fails, or there is none to ask.
-
-        ``save`` None saves if there are save points. ``force`` stops even if that fails.
-        """
-        if self.on_shutdown is None or not (self.persistence.prepare_shutdown(save) or force):
-            return False
-        # Whatever came after the save would be lost, so nobody may be told that it was done.
-        self.pause(_FOREVER_MS, everything=True)
-        self.on_shutdown()
-        return True
+def _nothing() -> None:
+    """Stand in for a front end that takes no interest."""
 
 
 def _ignore_deadline(_at_ms: int) -> None:

@@ -37,9 +37,11 @@ class Loader:
         "_keep_replicated",
         "_now_ms",
         "_owner",
+        "_replicated",
         "_uses",
         "aux",
         "empty",
+        "ended",
         "expired",
         "loaded",
     )
@@ -57,7 +59,8 @@ class Loader:
         """``keep_expired`` takes keys whose time is past: the commands behind a base file may yet refer to them.
 
         ``keep_replicated`` does so if the file was written with a replication stream, which has yet to tell the end of
-        them. ``keep_uses`` is for databases that keep none, whose contents will be moved (:meth:`move`).
+        them; without it they are remembered in :attr:`ended`. ``keep_uses`` is for databases that keep none, whose
+        contents will be moved (:meth:`move`).
         """
         self._databases = databases
         self._now_ms = now_ms
@@ -72,6 +75,9 @@ class Loader:
         self.loaded = 0
         self.expired = 0
         """Keys left out because their time was past."""
+        self._replicated = False
+        self.ended: list[tuple[int, bytes]] = []
+        """Which they were, with their databases, if replicas may have them: the stream has to tell their end."""
         self.empty = 0
 
     def add(
@@ -88,6 +94,8 @@ class Loader:
             return
         if at_ms is not None and at_ms <= self._due_ms:
             self.expired += 1
+            if self._replicated:
+                self.ended.append((index, key))
             return
         # Nobody waits for keys of a data set that is being loaded; and most of loading would be spent finding out.
         new = db.store(key, value) if db.hooked or db.waiters or db.notify_mask else Table.put(db, key, value)
@@ -129,6 +137,14 @@ class Loader:
         if self.empty == _EMPTY_LOGGED_MAX:
             logger.info("Too many empty keys, further ones are not logged")
 
+    def log_end(self) -> None:
+        """Log what was loaded, once that is all."""
+        told = f"Done loading RDB, keys loaded: {self.loaded}, keys expired: {self.expired}"
+        if self.empty:
+            logger.warning("%s, empty keys skipped: %d.", told, self.empty)
+        else:
+            logger.info("%s.", told)
+
     def note(self, name: bytes, text: bytes) -> None:
         """Keep what the file tells of itself, and log it as the real server does."""
         if name.startswith(b"%"):
@@ -139,8 +155,10 @@ class Loader:
             logger.info("RDB age %d seconds", max(0, self._now_ms // 1000 - int(text)))
         elif name == b"used-mem" and text.isdigit():
             logger.info("RDB memory usage when created %.2f Mb", int(text) / _MEBIBYTE)
-        elif name == b"repl-id" and self._keep_replicated:
-            self._due_ms = -(1 << 63)
+        elif name == b"repl-id":
+            self._replicated = True
+            if self._keep_replicated:
+                self._due_ms = -(1 << 63)
         if len(self.aux) < 64:
             self.aux[name] = text
 
@@ -156,6 +174,7 @@ class Loader:
 
     def move(self, loaded: Database, db: Database) -> None:
         """Move all keys of a database that was loaded to ``db``, in place of those with the same names. O(keys)."""
+        mask, db.notify_mask = db.notify_mask, 0  # what is loaded makes no events
         for key, value in loaded.items():
             db.put(key, value)
             at_ms = loaded.expiry(key)
@@ -165,6 +184,7 @@ class Loader:
             use = None if self._uses is None else self._uses.get((loaded.index, key))
             if use is not None:
                 _set_use(db, key, *use)
+        db.notify_mask = mask
 
     def replace(self, loaded: Database, db: Database) -> None:
         """Put the contents of a database that was loaded in place of those of ``db``. O(1), with usage O(keys)."""

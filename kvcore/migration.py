@@ -235,6 +235,11 @@ class Migrations:
         while len(self._links) > LINKS_MAX:
             self._links.pop(next(iter(self._links))).link.close()
 
+    @property
+    def kept(self) -> int:
+        """How many links are kept for the next transfer to the same server."""
+        return len(self._links)
+
     def close_idle(self, now_ms: int) -> None:
         """Close the links that nobody used lately. O(links closed)."""
         while self._links:

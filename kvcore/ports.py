@@ -169,6 +169,10 @@ class WireListener(Protocol):
         """Take bytes, a few thousand at a time."""
         ...
 
+    def delay_ms(self) -> float:
+        """Return for how many milliseconds no more is to be read; ask again then. Whoever sends notices in time."""
+        ...
+
     def lost(self, reason: str) -> None:
         """Hear that the connection could not be made, or is gone. It is the last call."""
         ...
@@ -254,11 +258,15 @@ class Persistence(Protocol):
         """Take note that every key of every database was deleted on purpose (FLUSHALL); say whether that is saved."""
         ...
 
-    def prepare_shutdown(self, save: bool | None) -> bool:
+    def prepare_shutdown(self, save: bool | None, *, force: bool = False) -> bool:
         """Leave behind what is to be found at the next start; None saves if there are save points.
 
-        False says that this failed, and the log why.
+        False says that this failed, and the log why; with ``force`` it is tried, and True whatever came of it.
         """
+        ...
+
+    def drop_unfinished(self) -> None:
+        """Delete the file that is being written: the process ends at once, in the middle of it (a second SIGINT)."""
         ...
 
     def tick(self, now_ms: int) -> int:
@@ -312,9 +320,12 @@ class MemoryOnly:
         """Return False: nothing was kept."""
         return False
 
-    def prepare_shutdown(self, save: bool | None) -> bool:
+    def prepare_shutdown(self, save: bool | None, *, force: bool = False) -> bool:
         """Say that nothing is left behind, which fails only if something is asked for."""
-        return save is not True
+        return force or save is not True
+
+    def drop_unfinished(self) -> None:
+        """Do nothing."""
 
     def tick(self, now_ms: int) -> int:  # noqa: ARG002 - the protocol's argument
         """Return -1."""
@@ -376,6 +387,10 @@ class Replication(Protocol):
         """Forget a session that ended."""
         ...
 
+    def stream_bytes(self, session: Session) -> int:
+        """Return how many bytes a client was sent that its output limit is for, if it is a replica."""
+        ...
+
     def change_history(self) -> None:
         """Begin another history, in which nobody can go on."""
         ...
@@ -388,8 +403,32 @@ class Replication(Protocol):
         """Return INFO replication, in its order."""
         ...
 
+    def loaded(self) -> None:
+        """Hear that the data set was loaded at the start (``engine.saved_position`` says where it stood)."""
+        ...
+
+    def loading(self) -> dict[str, str | int]:
+        """Return the fields of INFO persistence about a data set on its way in, none if clients know of none."""
+        ...
+
     def counters(self) -> dict[str, int]:
         """Return fields of INFO's other sections that differ from those of a server alone."""
+        ...
+
+    def lags(self) -> bool:
+        """Say whether a replica lacks some of what was written here."""
+        ...
+
+    def hurry(self) -> None:
+        """Ask the replicas how far they are."""
+        ...
+
+    def report_lag(self) -> None:
+        """Log which replicas lack something now that the server ends."""
+        ...
+
+    def reset_counters(self) -> None:
+        """Zero those of them that count (CONFIG RESETSTAT)."""
         ...
 
 

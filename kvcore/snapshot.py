@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _ALL: Final = 1 << 32
 _PARTITIONS: Final = 256
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_STEP: Final = 32
-"""Keys between two looks at the clock."""
+KEYS_AT_ONCE: Final = 32
+"""Keys between two looks at the clock, if nothing else is wanted."""
 
 _STEP_BYTES: Final = 1 << 13
 """Bytes after which the clock is looked at anyway."""
@@ -268,6 +268,7 @@ class Snapshot:
         "_walks",
         "done",
         "failure",
+        "keys_at_once",
         "processed",
         "total",
     )
@@ -284,6 +285,8 @@ class Snapshot:
         self._aside: list[tuple[DatabaseWalk, bytes]] = []
         self._aside_bytes = 0
         self._large: deque[_Large] = deque()
+        self.keys_at_once = KEYS_AT_ONCE
+        """Keys between two looks at the clock; who sets 1 has each :meth:`advance` with no time write one key."""
         self.processed = 0
         """Keys written."""
         self.total = 0
@@ -381,7 +384,7 @@ class Snapshot:
                 before = len(parts)
                 count = len(walk.pending)
                 if not walk.expires.size and not walk.knows_uses:
-                    self._format.add_strings(parts, walk.pending, _STEP)
+                    self._format.add_strings(parts, walk.pending, self.keys_at_once)
                     if len(walk.pending) == count:
                         self._add_next(walk)
                 else:
@@ -407,7 +410,7 @@ class Snapshot:
         known = walk.knows_uses
         first = len(parts)
         size = 0
-        for _ in range(min(_STEP, len(walk.pending))):
+        for _ in range(min(self.keys_at_once, len(walk.pending))):
             key, value = popitem()
             if type(value) is not bytes and is_large(value):
                 self._add(walk, key, value, parts, frozen=False)

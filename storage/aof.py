@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -30,13 +31,13 @@ from kvcore.gates import NESTED
 from kvcore.loading import Loader
 from kvcore.rdb.file_writer import Checksum, FileWriter
 from kvcore.session import Session
-from kvcore.snapshot import Format
-from kvcore.storage.aof_files import TEMPORARY, AofFiles, Progress
+from kvcore.storage.aof_files import TEMPORARY, AofFiles
 from kvcore.storage.aof_format import TextFormat
 from kvcore.storage.aof_manifest import AofFile, Manifest
 from kvcore.storage.aof_writer import NEVER, AofWriter
 from kvcore.storage.background import SnapshotFile
 from kvcore.storage.files import File, Files
+from kvcore.storage.progress import Progress
 from kvcore.storage.snapshots import LoadError, Snapshots
 
 logger = logging.getLogger("kvcore.storage")
@@ -155,11 +156,12 @@ class AppendOnlyFile:
         """Go on with the log where loading ended, or begin one with the data set as it is. Raises OSError."""
         files = self._files
         if not files.manifest.files:
-            logger.info("Creating AOF base file on server start")
             base = files.manifest.next_base(files.prefix, rdb=self._config.flag("aof-use-rdb-preamble"))
+            logger.info("Creating AOF base file %s on server start", base.name)
             self._port.make_directory(files.directory)
             self._write_base(base)
             files.write_manifest(files.manifest.with_base(base, keep=0))
+        said = "Opening" if files.manifest.increments else "Creating"
         if files.manifest.increments:
             file = self._port.append(files.path(files.manifest.increments[-1].name))
         else:
@@ -170,7 +172,7 @@ class AppendOnlyFile:
         self._older_size = sum(map(self._size_of, files.manifest.files[:-1]))
         self._base_size = self._older_size + size
         self._begin_writing(file, size)
-        logger.info("Opening AOF incr file %s on server start", last.name)
+        logger.info("%s AOF incr file %s on server start", said, last.name)
 
     def remove_leftovers(self) -> None:
         """Delete temporary files in the log's directory, which this process has to itself. Raises OSError."""
@@ -182,7 +184,7 @@ class AppendOnlyFile:
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
-        self._cancel_rewrite()
+        self._kill_rewrite()
         coming, self._coming = self._coming, None
         self._scheduled = False
         self._older_size = 0
@@ -198,8 +200,10 @@ class AppendOnlyFile:
                 self._port.remove(self._files.path(coming.increments[-1].name))
         return whole
 
-    def _cancel_rewrite(self) -> None:
+    def _kill_rewrite(self) -> None:
+        """Give up a rewrite that runs; that is no failure."""
         if self._begun_ms >= 0:
+            logger.info("Killing running AOF rewrite child: %d", self._engine.process.pid)
             self.snapshots.background.cancel()
             self._begun_ms = -1
 
@@ -219,16 +223,34 @@ class AppendOnlyFile:
         if self.writer is not None:
             return
         files = self._files
-        self._cancel_rewrite()  # its base lacks what was written since it began, which no log has
+        if self._begun_ms >= 0:  # its base lacks what was written since it began, which no log has
+            logger.warning(
+                "AOF was enabled but there is already an AOF rewriting in background. "
+                "Stopping background AOF and starting a rewrite now."
+            )
+            self._kill_rewrite()
         self.claim()
         files.settle()
         files.read_manifest()
         self._port.make_directory(files.directory)
         self._begin_writing(self._create_coming(files.manifest), 0)
-        if self.snapshots.background.busy or self._engine.gate & NESTED:
+        if self.snapshots.background.busy:
             self._scheduled = True
-        elif not self._begin_rewrite():
+            logger.warning(
+                "AOF was enabled but there is already another background operation. "
+                "An AOF background was scheduled to start when possible."
+            )
+        elif self._engine.gate & NESTED:
+            self._scheduled = True
+            logger.warning(
+                "AOF was enabled during a transaction. An AOF background was scheduled to start when possible."
+            )
+        elif not self._begin_rewrite(fresh=True):
             self.stop()
+            logger.warning(
+                "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. "
+                "Check the above logs for more info about the error."
+            )
             raise OSError(errno.EIO, "the base cannot be written")
 
     def replaced(self) -> None:
@@ -327,8 +349,11 @@ class AppendOnlyFile:
             raise CommandError(errors.REWRITE_FAILED)
         return STARTED
 
-    def _begin_rewrite(self) -> bool:
-        """Go on in a new increment and begin to write the data set as it is now; False if the disk refuses."""
+    def _begin_rewrite(self, *, fresh: bool = False) -> bool:
+        """Go on in a new increment and begin to write the data set as it is now; False if the disk refuses.
+
+        ``fresh`` says that the present increment has nothing in it, and will do.
+        """
         files = self._files
         engine = self._engine
         writer = self.writer
@@ -339,6 +364,8 @@ class AppendOnlyFile:
                 files.settle()
                 files.read_manifest()  # another log may be there, whose files keep their names
                 self._port.make_directory(files.directory)
+            elif fresh:
+                pass
             elif self._coming is not None or writer.doubt is not None:
                 self._begin_anew(writer)
             elif not writer.flush():
@@ -356,22 +383,28 @@ class AppendOnlyFile:
             return False
         self._begun_ms = engine.now_ms()
         self._rewrites += 1
+        if writer is not None:
+            last = (files.manifest if self._coming is None else self._coming).increments[-1]
+            logger.info("Creating AOF incr file %s on background rewrite", last.name)
         form = self._format(base)
         self.snapshots.background.start(form, self._head(form), output, self._rewrite_ended, LOG)
         logger.info("Background append only file rewriting started by pid %d", engine.process.pid)
         engine.on_deadline(self._begun_ms)
         return True
 
-    def _format(self, base: AofFile) -> Format:
+    def _format(self, base: AofFile) -> FileWriter | TextFormat:
         if base.name.endswith(".rdb"):
             return FileWriter(self._engine.limits.list_size, self._config.flag("rdbcompression"))
         return TextFormat()
 
-    def _head(self, form: Format) -> bytes:
+    def _head(self, form: FileWriter | TextFormat) -> bytes:
         account = self.snapshots.account()
         account.is_aof_base = True
         account.replication = ()  # the commands behind it would go on beyond that
-        return form.begin(account) if isinstance(form, FileWriter | TextFormat) else b""
+        if isinstance(form, FileWriter):
+            return form.begin(account)
+        stamp = b"#TS:%d\r\n" % self._now_s() if self._config.flag("aof-timestamp-enabled") else b""
+        return stamp + form.begin(account)
 
     def _output(self, base: AofFile, threaded: bool, then: Callable[[], None] | None) -> SnapshotFile:
         files = self._files
@@ -406,7 +439,11 @@ class AppendOnlyFile:
         keep = 0 if self.writer is None else 1
 
         def replace() -> None:
+            logger.info("Successfully created the temporary AOF base file %s", os.path.basename(temporary))
             self._port.rename(temporary, files.path(base.name))
+            logger.info(
+                "Successfully renamed the temporary AOF base file %s into %s", os.path.basename(temporary), base.name
+            )
             self._port.sync_directory(files.directory)
             manifest = files.manifest if self._coming is None else self._coming
             files.write_manifest(manifest.with_base(base, keep))
@@ -424,10 +461,12 @@ class AppendOnlyFile:
         self._begun_ms = -1
         self._last_ok = error is None
         if error is not None:
-            logger.warning("Background AOF rewrite failed: %s", error)
+            logger.warning("Write error writing append only file on disk: %s", error)
+            logger.warning("Background AOF rewrite terminated with error")
             self._count_failure()
             self._scheduled = self._coming is not None
             return
+        logger.info("Background AOF rewrite terminated with success")
         self._failures = 0
         self._coming = None
         if self.writer is not None:
@@ -505,7 +544,7 @@ class AppendOnlyFile:
             if reason:
                 logger.warning("Error writing to the AOF file: %s", reason)
             else:
-                logger.warning("AOF write error looks solved. The server can write again.")
+                logger.warning("AOF write error looks solved, Redis can write again.")
         if writer.doubt is not None and self._begun_ms < 0:
             self._scheduled = True  # a rewrite that runs may heal it, too
         relaxed = failure is None and self.snapshots.background.busy and self._config.flag("no-appendfsync-on-rewrite")
@@ -597,14 +636,32 @@ class AppendOnlyFile:
         if self.writer is not None:
             self._scheduled = True
 
-    def prepare_shutdown(self, save: bool | None) -> bool:
-        """Sync the log and save if that is asked for; False if either fails."""
+    def prepare_shutdown(self, save: bool | None, *, force: bool = False) -> bool:
+        """Sync the log and save if that is asked for; False if either fails, unless ``force`` overrules that.
+
+        A rewrite that runs is given up: what it was to replace is whole. Not so the first base of a log, which stands
+        for the data set that no file has yet.
+        """
+        if self._begun_ms >= 0 and (self.writer is None or self.writer.doubt is None):
+            if self._coming is not None:
+                logger.warning("Writing initial AOF%s", ". Exit anyway." if force else ", can't exit.")
+                if not force:
+                    return False
+            logger.warning("There is a child rewriting the AOF. Killing it!")
+            self._kill_rewrite()
         if self.writer is not None:
             logger.info("Calling fsync() on the AOF file.")
-            if not self.writer.sync() and save is not False and not self._heal():
+            if not self.writer.sync() and save is not False and not self._heal() and not force:
                 logger.warning("Can't sync the AOF file, can't exit.")
                 return False
-        return self.snapshots.prepare_shutdown(save)
+        return self.snapshots.prepare_shutdown(save, force=force)
+
+    def drop_unfinished(self) -> None:
+        """Delete the files that are being written, which are never to be finished."""
+        self.snapshots.drop_unfinished()
+        if self._begun_ms >= 0:
+            with contextlib.suppress(OSError):
+                self._port.remove(self._temporary())
 
     def _heal(self) -> bool:
         """Write the log anew while everybody waits, if a sync had failed; say whether all is well now. O(keys)."""

@@ -11,30 +11,27 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable
 from typing import Final
 
 from kvcore.config import Config
 from kvcore.engine import Engine
-from kvcore.errors import AofError
+from kvcore.errors import AofError, KvcoreError
 from kvcore.latency import NEVER_NS
 from kvcore.loading import Loader
 from kvcore.rdb.file_reader import FileReader
+from kvcore.storage import report
 from kvcore.storage.aof_manifest import BASE, AofFile, Manifest, parse
-from kvcore.storage.aof_reader import AofReader
+from kvcore.storage.aof_reader import AofReader, MalformedAofError
 from kvcore.storage.aof_replay import Replay
 from kvcore.storage.files import File, Files, write_all
+from kvcore.storage.progress import Progress
 
 logger = logging.getLogger("kvcore.storage")
 
-_READ_BYTES: Final = 1 << 20
 _RDB_MARK: Final = b"REDIS"
 
 TEMPORARY: Final = "temp-rewriteaof-bg-"
 """What the name of a base begins with, before the number of its process, until it is complete."""
-
-Progress = Callable[[int, int], None]
-"""Is told how many bytes of how many were loaded."""
 
 
 class AofFiles:
@@ -81,7 +78,7 @@ class AofFiles:
         self.manifest = parse(self._read(path).decode("utf-8", "surrogateescape"))
         for file in self.manifest.files:
             if not self._files.exists(self.path(file.name)):
-                raise AofError(f"The AOF file {file.name} doesn't exist")
+                raise AofError(f"Unable to obtain the AOF file {file.name} length. stat: No such file or directory")
         return bool(self.manifest.files)
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -113,6 +110,7 @@ class AofFiles:
         if not self.manifest.history or self._config.flag("aof-disable-auto-gc"):
             return
         for file in self.manifest.history:
+            logger.info("Removing the history file %s in the background", file.name)
             self._files.remove(self.path(file.name))
         self.write_manifest(self.manifest.without_history())
 
@@ -127,7 +125,11 @@ class AofFiles:
             names = [file.name for file in parse(self._read(manifest).decode("utf-8", "surrogateescape")).files]
             if names != [self.prefix] or self._files.exists(self.path(self.prefix)):
                 return
-        logger.info("Successfully migrated an old-style AOF into the AOF directory")
+        logger.info(
+            "Successfully migrated an old-style AOF file (%s) into the AOF directory (%s).",
+            self.prefix,
+            self._config.string("appenddirname"),
+        )
         self.write_manifest(Manifest(base=AofFile(self.prefix, 1, BASE), base_sequence=1))
         self._files.rename(old, self.path(self.prefix))
         self._files.sync_directory(self.directory)
@@ -151,19 +153,22 @@ class AofFiles:
         total = 0
         collecting = gc.isenabled()
         gc.disable()  # it would look at every container, again and again, and find nothing
+        turns = Progress(engine) if progress is None else progress
         # What was accepted once is not refused or evicted now; and no time to live had ended when the commands ran.
-        gate, engine.gate = engine.gate, 0
         engine.keyspace.replaying = True
         slow_ns, engine.slow_ns = engine.slow_ns, NEVER_NS
         engine.watch_some()
         try:
             files = self.manifest.files
             for file in files:
-                total += self._load_file(engine, file, last=file is files[-1], progress=progress, cut=cut)
+                turns.expect(self._size(file))
+            with turns.replaying():
+                for file in files:
+                    total += self._load_file(engine, file, turns, last=file is files[-1], cut=cut)
         finally:
             engine.keyspace.replaying = False
-            engine.gate = gate
-            engine.slow_ns = slow_ns
+            if engine.slow_ns == NEVER_NS:
+                engine.slow_ns = slow_ns
             engine.watch_some()
             engine.reset_statistics()  # nobody asked for what was replayed
             if collecting:
@@ -172,26 +177,33 @@ class AofFiles:
         logger.info("DB loaded from append only file: %.3f seconds", time.perf_counter() - begun)
         return total
 
-    def _load_file(self, engine: Engine, file: AofFile, *, last: bool, progress: Progress | None, cut: bool) -> int:
+    def _size(self, file: AofFile) -> int:
+        opened = self._files.open(self.path(file.name))
+        try:
+            return opened.size()
+        finally:
+            opened.close()
+
+    def _load_file(self, engine: Engine, file: AofFile, progress: Progress, *, last: bool, cut: bool) -> int:
         begun = time.perf_counter()
         source = self._files.open(self.path(file.name))
         replay: Replay | None = None
         try:
             size = source.size()
-            first = source.read(_READ_BYTES)
+            first = progress.read(source)
             start = 0
             if first.startswith(_RDB_MARK):
-                first, start = self._load_rdb(engine, source, first, size, file.name)
+                first, start = self._load_rdb(engine, source, first, size, progress, file.name)
             reader = AofReader(start)
             replay = Replay(engine, file.name, start)
-            data = first
-            while data:
-                replay.run(reader.feed(data))
-                if progress is not None:
-                    progress(reader.offset, size)
-                data = source.read(_READ_BYTES)
-            while found := reader.feed(b"", last=True):
-                replay.run(found)
+            try:
+                self._replay(replay, reader, first, source, progress)
+            except MalformedAofError as error:
+                raise AofError(
+                    f"Bad file format reading the append only file {file.name}: make a backup of your AOF file, "
+                    f"then use 'kvcore check-aof --fix {self.path(file.name)}'. It is malformed at offset "
+                    f"{error.offset}"
+                ) from None
             whole = not reader.pending and not replay.in_transaction
         finally:
             source.close()
@@ -201,11 +213,24 @@ class AofFiles:
             self._cut(file, replay, last=last, really=cut)
             size = replay.offset
         kind = "base" if file.kind == BASE else "incr"
+        if not size:
+            return 0
         logger.info("DB loaded from %s file %s: %.3f seconds", kind, file.name, time.perf_counter() - begun)
         return size
 
-    def _load_rdb(self, engine: Engine, source: File, first: bytes, size: int, name: str) -> tuple[bytes, int]:
+    def _replay(self, replay: Replay, reader: AofReader, data: bytes, source: File, progress: Progress) -> None:
+        while data:
+            replay.run(reader.feed(data))
+            data = progress.read(source)
+        while found := reader.feed(b"", last=True):
+            replay.run(found)
+
+    def _load_rdb(
+        self, engine: Engine, source: File, first: bytes, size: int, progress: Progress, name: str
+    ) -> tuple[bytes, int]:
         """Load the snapshot that a file begins with; return the bytes read beyond it, and where they stand."""
+        is_base = name.endswith(".rdb")
+        logger.info("Reading RDB %s...", "base file on AOF loading" if is_base else "preamble from AOF file")
         loader = Loader(engine.keyspace.databases, engine.now_ms(), engine.libraries.load, keep_expired=True)
         reader = FileReader(
             loader,
@@ -215,27 +240,40 @@ class AofFiles:
             databases=len(engine.keyspace.databases),
             size=size,
         )
+        progress.watch(loader)
         data = first
-        while not reader.done and data:
-            reader.feed(data)
-            data = b"" if reader.done else source.read(_READ_BYTES)
-        reader.finish()
-        logger.info("Reading RDB base file %s on AOF loading: %d keys", name, loader.loaded)
+        try:
+            while not reader.done and data:
+                reader.feed(data)
+                data = b"" if reader.done else progress.read(source)
+            reader.finish()
+        except KvcoreError as error:
+            for line in report.unreadable_snapshot(error):
+                logger.warning("%s", line)
+            what = "RDB base file" if is_base else "RDB preamble of the AOF file"
+            logger.warning("Error reading the %s %s, AOF loading aborted", what, name)
+            raise
+        progress.watch(None)
+        loader.log_end()
+        if not is_base:
+            logger.info("Reading the remaining AOF tail...")
         return reader.tail, reader.position
 
     def _cut(self, file: AofFile, replay: Replay, *, last: bool, really: bool) -> None:
         """Cut off what a crash left of the last command, if that is allowed."""
         path = self.path(file.name)
-        if not self._config.flag("aof-load-truncated"):
-            raise AofError(
-                f"Unexpected end of file reading the append only file {file.name} at offset {replay.offset}. You can: "
-                f"1) Make a backup of your AOF file, then use 'kvcore check-aof --fix {path}'. "
-                f"2) Set the 'aof-load-truncated' configuration option to yes and restart the server."
-            )
         if replay.in_transaction:
             logger.warning("Revert incomplete MULTI/EXEC transaction in AOF file %s", file.name)
+        if not self._config.flag("aof-load-truncated"):
+            raise AofError(
+                f"Unexpected end of file reading the append only file {file.name}. You can: "
+                f"1) Make a backup of your AOF file, then use 'kvcore check-aof --fix {path}'. "
+                f"2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the "
+                f"server. Its last whole command ends at offset {replay.offset}"
+            )
         logger.warning("!!! Warning: short read while loading the AOF file %s!!!", file.name)
-        logger.warning("AOF loaded anyway because aof-load-truncated is enabled: cut at offset %d", replay.offset)
+        logger.warning("!!! Truncating the AOF %s at offset %d !!!", file.name, replay.offset)
+        logger.warning("AOF %s loaded anyway because aof-load-truncated is enabled", file.name)
         if really:
             target = self._files.append(path)
             try:

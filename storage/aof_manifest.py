@@ -9,11 +9,14 @@ The rule: a manifest is a value; whoever changes what is on disk writes the new 
 
 from __future__ import annotations
 
+import logging
 from typing import Final, NamedTuple
 
 from kvcore.config import quote
-from kvcore.errors import AofError
+from kvcore.errors import AofError, printable
 from kvcore.resp.inline import split_arguments
+
+logger = logging.getLogger("kvcore.storage")
 
 BASE: Final = "b"
 HISTORY: Final = "h"
@@ -90,12 +93,18 @@ def parse(text: str) -> Manifest:
     if not text:
         raise AofError("Found an empty AOF manifest")
     manifest = Manifest()
-    for line in text.splitlines(keepends=True):
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
         if line.startswith("#"):
             continue
         if not line.endswith("\n") or len(line) > MAX_LINE:
             raise AofError("The AOF manifest file contains too long line")
-        manifest = _add(manifest, _parse_line(line))
+        try:
+            manifest = _add(manifest, _parse_line(line))
+        except AofError:
+            logger.warning("*** FATAL AOF MANIFEST FILE ERROR ***")
+            logger.warning("Reading the manifest file, at line %d", number)
+            logger.warning(">>> '%s'", printable(line.strip().encode("utf-8", "surrogateescape")))
+            raise
     return manifest
 
 

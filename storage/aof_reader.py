@@ -38,6 +38,14 @@ class _Incomplete(Exception):  # noqa: N818 - no error: more bytes are needed
         self.end = end
 
 
+class MalformedAofError(AofError):
+    """Bytes that are no command. ``offset`` is where they begin."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"Bad file format reading the append only file at offset {offset}")
+        self.offset = offset
+
+
 class AofReader:
     """Cuts the bytes it is fed into commands. Memory is bounded by one feed and one command."""
 
@@ -169,5 +177,5 @@ class AofReader:
             raise _Incomplete
         return int(digits), end + 2
 
-    def _malformed(self, position: int) -> AofError:
-        return AofError(f"Bad file format reading the append only file at offset {self._start + position}")
+    def _malformed(self, position: int) -> MalformedAofError:
+        return MalformedAofError(self._start + position)

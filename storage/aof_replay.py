@@ -62,8 +62,9 @@ class Replay:
         self._commands += ran
         self._session.outbox.clear()
         for argv, reply in zip(batch, replies, strict=True):
-            if isinstance(reply, CommandError):
-                self._report(argv, str(reply))
+            for each in reply if isinstance(reply, list) else [reply]:
+                if isinstance(each, CommandError):
+                    self._report(argv, str(each))
 
     def _follow_transactions(self, commands: list[tuple[list[bytes], int]]) -> None:
         start = self.offset if self._multi_offset < 0 else self._multi_offset
@@ -81,7 +82,18 @@ class Replay:
         if text.startswith(("ERR unknown command", "ERR unknown subcommand")):
             name = argv[0].decode("utf-8", "replace")
             raise AofError(f"Unknown command '{name}' reading the append only file {self._name}")
-        logger.warning("The append only file %s holds a command that answers: %s", self._name, text)
+        self._engine.statistics.unexpected_errors += 1
+        name = argv[0].decode("utf-8", "replace")
+        logger.critical(
+            "== CRITICAL == This server is sending an error to its AOF-loading-client: '%s' after processing the "
+            "command '%s'",
+            text,
+            name,
+        )
+        if self._engine.config.string("propagation-error-behavior") == "panic":
+            raise AofError(
+                f"This server panicked sending an error to its AOF-loading-client after processing the command '{name}'"
+            )
 
     def close(self) -> None:
         """Forget what a transaction without EXEC queued, and end the session."""

@@ -319,8 +319,12 @@ class AofWriter:
     def _wake(self) -> None:
         with self._condition:
             if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._run, name="kvcore-aof", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="kvcore-aof", daemon=True)
+                try:
+                    thread.start()
+                finally:
+                    if thread.is_alive():  # a signal handler that raises may have come before
+                        self._thread = thread
             self._condition.notify()
 
     def _has_work(self) -> bool:

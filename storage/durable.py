@@ -13,7 +13,8 @@ from kvcore.errors import ConfigError, KvcoreError
 from kvcore.storage.aof import AppendOnlyFile
 from kvcore.storage.files import Files, SystemFiles
 from kvcore.storage.lock import DirectoryLock
-from kvcore.storage.snapshots import LoadError, Progress, Snapshots
+from kvcore.storage.progress import Progress, Turns
+from kvcore.storage.snapshots import LoadError, Snapshots
 
 logger = logging.getLogger("kvcore.storage")
 
@@ -47,14 +48,20 @@ class Durable:
         self.log = AppendOnlyFile(self.snapshots, engine, port, threaded=threaded)
         self.log.claim = self._take_directory
 
-    def load(self, progress: Progress | None = None, *, adopt: bool = False) -> bool:
+    def load(self, turns: Turns | None = None, *, adopt: bool = False) -> bool:
         """Load what is on disk into the engine, which nobody uses yet; False if there is nothing. O(bytes).
+
+        With ``turns`` others use it meanwhile, and are told that it loads.
 
         With `appendonly yes` and no log yet, redis-server begins with an empty data set even if there is a snapshot;
         ``adopt`` takes the snapshot for the beginning of the log. Raises LoadError; after that the engine holds part of
         the data, and must not be used.
         """
         engine = self._engine
+        progress = self.snapshots.loading = Progress(engine, turns)
+        engine.loading = turns is not None
+        if engine.loading:
+            engine.begin_receiving(exclusive=True)
         try:
             if not engine.config.flag("appendonly"):
                 found = self.snapshots.load(progress)
@@ -65,6 +72,12 @@ class Durable:
                 self.log.start()
         except OSError as error:
             raise LoadError(f"Fatal error loading the DB: {error}. Exiting.") from error
+        finally:
+            self.snapshots.loading = None
+        if engine.loading:
+            engine.loading = False
+            engine.end_receiving()
+        engine.replication.loaded()
         engine.config.on_change("appendonly", self._follow_config)
         return found
 

@@ -214,23 +214,45 @@ def _make_sorted_set(key: bytes, value: Json) -> Iterator[Argv]:
 
 
 def _make_stream(key: bytes, value: Json) -> Iterator[Argv]:
+    owed = {row[0] for group in value["groups"] for owner in group["consumers"] for row in owner["pending"]}
+    deleted = owed.difference(number for number, _ in value["entries"])
+    yield from _deleted_entries(key, deleted, value["groups"])
     for number, fields in value["entries"]:
         yield [b"XADD", key, number.encode(), *map(_bytes, fields)]
-    last_id = value["last_id"].encode()
     if not value["entries"]:
         # An entry that is trimmed at once: the stream is there, and empty.
         yield [b"XADD", key, b"MAXLEN", b"0", b"0-1", b"x", b"y"]
-    added, deleted = b"%d" % value["entries_added"], value["max_deleted_id"].encode()
-    yield [b"XSETID", key, last_id, b"ENTRIESADDED", added, b"MAXDELETEDID", deleted]
+    counts = [b"ENTRIESADDED", b"%d" % value["entries_added"], b"MAXDELETEDID", value["max_deleted_id"].encode()]
+    yield [b"XSETID", key, value["last_id"].encode(), *counts]
     for group in value["groups"]:
-        name = _bytes(group["name"])
-        read = b"%d" % group["entries_read"]
-        yield [b"XGROUP", b"CREATE", key, name, group["last_id"].encode(), b"ENTRIESREAD", read]
+        position = [group["last_id"].encode(), b"ENTRIESREAD", b"%d" % group["entries_read"]]
+        yield [b"XGROUP", b"SETID" if deleted else b"CREATE", key, _bytes(group["name"]), *position]
         for consumer in group["consumers"]:
-            owner = _bytes(consumer["name"])
-            yield [b"XGROUP", b"CREATECONSUMER", key, name, owner]
-            for number, when, count in consumer["pending"]:
-                claim = [b"XCLAIM", key, name, owner, b"0", number.encode()]
+            yield [b"XGROUP", b"CREATECONSUMER", key, _bytes(group["name"]), _bytes(consumer["name"])]
+        yield from _claims(key, group, owed - deleted)
+
+
+def _deleted_entries(key: bytes, deleted: set[str], groups: Json) -> Iterator[Argv]:
+    """Yield what makes groups that are owed entries which are there no more, in a stream that is empty again.
+
+    An entry can be claimed while it exists only. What is trimmed counts for nothing, unlike what XDEL deletes.
+    """
+    if deleted:
+        for milliseconds, sequence in sorted(tuple(map(int, number.split("-"))) for number in deleted):
+            yield [b"XADD", key, b"%d-%d" % (milliseconds, sequence), b"x", b"y"]
+        for group in groups:
+            yield [b"XGROUP", b"CREATE", key, _bytes(group["name"]), b"0"]
+            yield from _claims(key, group, deleted)
+        yield [b"XTRIM", key, b"MAXLEN", b"0"]
+        yield [b"XSETID", key, b"0-0"]
+
+
+def _claims(key: bytes, group: Json, wanted: set[str]) -> Iterator[Argv]:
+    """Yield what gives consumers those entries they are owed that are among the wanted ones."""
+    for consumer in group["consumers"]:
+        for number, when, count in consumer["pending"]:
+            if number in wanted:
+                claim = [b"XCLAIM", key, _bytes(group["name"]), _bytes(consumer["name"]), b"0", number.encode()]
                 yield [*claim, b"TIME", b"%d" % when, b"RETRYCOUNT", b"%d" % count, b"JUSTID", b"FORCE"]
 
 

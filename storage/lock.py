@@ -32,7 +32,9 @@ class DirectoryLock:
         """Take the lock at once; raise LockedError, naming the holder, if that is not possible."""
         self.directory = directory
         self.path = os.path.join(directory, NAME)
-        self._file: IO[str] | None = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is held
+        self._file: IO[str] | None = _opened(self.path, shared)
+        if self._file is None:
+            return
         try:
             _lock(self._file, shared=shared)
         except OSError:
@@ -40,6 +42,8 @@ class DirectoryLock:
             self._file.close()
             self._file = None
             advice = "it can be read once that has closed it" if shared else "a directory has one writer at a time"
+            if holder.startswith(f"process {os.getpid()} "):
+                advice = "that is this process, whose stores share a directory by kvcore.connect('file:///...')"
             raise LockedError(f"the directory {directory!r} is in use by {holder}; {advice}") from None
         if not shared:
             self._sign(self._file)
@@ -69,6 +73,19 @@ class DirectoryLock:
             self._file.seek(0)
             return self._file.readline().strip() or "another process"
         return "another process"
+
+
+def _opened(path: str, shared: bool) -> IO[str] | None:
+    """Open the file that is locked, for as long as it is held; None where a reader finds none and may not make one."""
+    try:
+        return open(path, "a+", encoding="utf-8")
+    except OSError:
+        if not shared:
+            raise
+    try:
+        return open(path, encoding="utf-8")
+    except FileNotFoundError:
+        return None  # nor has anybody written here by way of a lock
 
 
 def is_alive(process: int) -> bool:

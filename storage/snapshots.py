@@ -10,16 +10,16 @@ Everything here happens under the engine lock, but for :meth:`Snapshots.load` at
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import re
 import time
-from collections.abc import Callable
 from typing import Final
 
 from kvcore import errors
-from kvcore.background import REPLICAS
+from kvcore.background import REPLICAS, key_delay_ns
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.errors import CommandError, KvcoreError, RdbError
@@ -28,23 +28,22 @@ from kvcore.keyspace import Database, Keyspace
 from kvcore.loading import Loader
 from kvcore.rdb.file_reader import FileReader
 from kvcore.rdb.file_writer import Account, Checksum, FileWriter
+from kvcore.scripting.functions import read_metadata
 from kvcore.snapshot import Snapshot
+from kvcore.storage import report
 from kvcore.storage.background import SnapshotFile
 from kvcore.storage.files import Files, SystemFiles
 from kvcore.storage.lock import is_alive
+from kvcore.storage.progress import Progress
 from kvcore.version import REDIS_VERSION
 
 logger = logging.getLogger("kvcore.storage")
 
-_READ_BYTES: Final = 1 << 20
 _TEMPORARY: Final = re.compile(r"temp-([1-9][0-9]{0,9})\.rdb")
 _RETRY_S: Final = 5
 """Seconds after a failed background save before save points begin another."""
 
 _WHOLE_NS: Final = 1 << 62
-
-Progress = Callable[[int, int], None]
-"""Is told how many bytes of how many were loaded."""
 
 
 class LoadError(KvcoreError):
@@ -70,6 +69,7 @@ class Snapshots:
         "_tried_s",
         "background",
         "last_save_s",
+        "loading",
     )
 
     def __init__(
@@ -85,6 +85,8 @@ class Snapshots:
         self._threaded = threaded
         self.background = engine.background
         self.last_save_s = engine.now_ms() // 1000
+        self.loading: Progress | None = None
+        """The load that goes on, at the start."""
         self._points: list[tuple[int, int]] = []
         self._saves = 0
         self._scheduled = False
@@ -161,10 +163,11 @@ class Snapshots:
         libraries: list[bytes] = []
         loader = Loader(scratch.databases, engine.now_ms(), libraries.append, keep_uses=True)
         try:
-            if not self._read(loader, None):
+            if not self._read(loader, Progress(engine)):
                 raise LoadError("there is no such file")
             if not flush and not merge:
                 _refuse_duplicates(engine.keyspace.databases, scratch.databases)
+                _refuse_loaded(engine.libraries.sources(), libraries)
         except (KvcoreError, OSError) as error:
             logger.warning("Error trying to load the RDB dump: %s", error)
             raise CommandError(errors.RELOAD_FAILED) from error
@@ -179,18 +182,26 @@ class Snapshots:
         self._last_load = loader.loaded, loader.expired
         logger.warning("DB reloaded by DEBUG RELOAD")
 
-    def prepare_shutdown(self, save: bool | None) -> bool:
-        """Save if that is asked for, or if there are save points; False if it fails."""
+    def prepare_shutdown(self, save: bool | None, *, force: bool = False) -> bool:
+        """Save if that is asked for, or if there are save points; False if it fails, and not with ``force``."""
         if self._begun_ms >= 0:
-            logger.warning("A background save is running. Stopping it!")
+            logger.warning("There is a child saving an .rdb. Killing it!")
             self._kill()
         if save is False or (save is None and not self._points):
             return True
         logger.info("Saving the final RDB snapshot before exiting.")
         if self._save():
             return True
-        logger.warning("Error trying to save the DB, can't exit.")
-        return False
+        if force:
+            logger.warning("Error trying to save the DB. Exit anyway.")
+        else:
+            logger.warning("Error trying to save the DB, can't exit.")
+        return force
+
+    def drop_unfinished(self) -> None:
+        """Delete the file that is being written, which is never to be finished."""
+        with contextlib.suppress(OSError):
+            self._files.remove(self._temporary())
 
     # Time
 
@@ -230,6 +241,7 @@ class Snapshots:
             "rdb_saves": self._saves,
             "rdb_last_load_keys_expired": expired,
             "rdb_last_load_keys_loaded": loaded,
+            **({} if self.loading is None else self.loading.fields()),
         }
 
     # Loading at the start
@@ -241,29 +253,35 @@ class Snapshots:
         """
         engine = self._engine
         begun = time.perf_counter()
-        loader = Loader(engine.keyspace.databases, engine.now_ms(), engine.libraries.load, keep_replicated=True)
+        follows = bool(engine.config.strings("replicaof"))
+        loader = Loader(engine.keyspace.databases, engine.now_ms(), engine.libraries.load, keep_replicated=follows)
         try:
-            if not self._read(loader, progress):
+            if not self._read(loader, Progress(engine) if progress is None else progress):
                 return False
         except (KvcoreError, OSError) as error:
+            for line in report.unreadable_snapshot(error):
+                logger.warning("%s", line)
             raise LoadError(f"Fatal error loading the DB from {self.path}: {error}. Exiting.") from error
         self._last_load = loader.loaded, loader.expired
-        engine.saved_position = loader.position
+        engine.saved_position, engine.saved_ends = loader.position, loader.ended
         engine.statistics.dirty = 0
         logger.info("DB loaded from disk: %.3f seconds", time.perf_counter() - begun)
         return True
 
-    def _read(self, loader: Loader, progress: Progress | None) -> bool:
+    def _read(self, loader: Loader, progress: Progress) -> bool:
         """Read the file; False if there is none."""
         path = self.path
         if not self._files.exists(path):
             return False
         engine = self._engine
+        with progress.aside():  # a pipe under the file's name opens once somebody writes
+            file = self._files.open(path)
         collecting = gc.isenabled()
         gc.disable()  # it would look at every container, again and again, and find nothing
-        file = self._files.open(path)
         try:
             size = file.size()
+            progress.expect(size)
+            progress.watch(loader)
             reader = FileReader(
                 loader,
                 engine.limits,
@@ -272,18 +290,14 @@ class Snapshots:
                 databases=len(engine.keyspace.databases),
                 size=size,
             )
-            while not reader.done and (data := file.read(_READ_BYTES)):
+            while not reader.done and (data := progress.read(file)):
                 reader.feed(data)
-                if progress is not None:
-                    progress(reader.position, size)
             reader.finish()
         finally:
             file.close()
             if collecting:
                 gc.enable()
-        logger.info("Done loading RDB, keys loaded: %d, keys expired: %d.", loader.loaded, loader.expired)
-        if loader.empty:
-            logger.info("empty keys skipped: %d.", loader.empty)
+        loader.log_end()
         return True
 
     def remove_leftovers(self) -> None:
@@ -322,13 +336,14 @@ class Snapshots:
         account.replication = engine.replication.saved_fields()
         return account
 
+    def _temporary(self) -> str:
+        return os.path.join(os.path.dirname(self.path), f"temp-{self._engine.process.pid}.rdb")
+
     def _output(self, threaded: bool) -> SnapshotFile:
-        path = self.path
-        temporary = os.path.join(os.path.dirname(path), f"temp-{self._engine.process.pid}.rdb")
         return SnapshotFile(
             self._files,
-            path,
-            temporary,
+            self.path,
+            self._temporary(),
             checksum=Checksum(self._config.flag("rdbchecksum")),
             incremental_sync=self._config.flag("rdb-save-incremental-fsync"),
             threaded=threaded,
@@ -342,8 +357,9 @@ class Snapshots:
         output = self._output(threaded=False)
         snapshot = Snapshot(engine.keyspace, engine.clock, form, output)
         snapshot.begin(form.begin(self.account()))
+        output.write(b"")  # creates the file: who waits for it to come sees that saving goes on
         try:
-            snapshot.advance(_WHOLE_NS)
+            self._write_all(snapshot)
             output.close()
         except Exception:
             logger.exception("Taking a snapshot failed")
@@ -351,7 +367,7 @@ class Snapshots:
             output.abort()
             return False
         if output.error is not None:
-            logger.warning("Write error saving DB on disk: %s", output.error)
+            logger.warning("%s", report.unsaved_snapshot(output.error))
             return False
         logger.info("DB saved on disk")
         engine.statistics.dirty = 0
@@ -360,6 +376,15 @@ class Snapshots:
         self._judge()
         return True
 
+    def _write_all(self, snapshot: Snapshot) -> None:
+        """Write every key, at the pace that `rdb-key-save-delay` allows."""
+        engine = self._engine
+        if key_delay_ns(engine):
+            snapshot.keys_at_once = 1
+            while not snapshot.advance(0):
+                engine.process.sleep(key_delay_ns(engine) / 1e9)
+        snapshot.advance(_WHOLE_NS)
+
     def _begin(self) -> None:
         engine = self._engine
         self._saves += 1
@@ -367,7 +392,9 @@ class Snapshots:
         self._tried_s = self._begun_ms // 1000
         self._bgsave_dirty = engine.statistics.dirty
         form = self._format()
-        self.background.start(form, form.begin(self.account()), self._output(self._threaded), self._ended)
+        output = self._output(self._threaded)
+        output.write(b"")
+        self.background.start(form, form.begin(self.account()), output, self._ended)
         logger.info("Background saving started by pid %d", engine.process.pid)
         engine.on_deadline(self._begun_ms)
 
@@ -383,7 +410,7 @@ class Snapshots:
             engine.statistics.dirty -= self._bgsave_dirty
             self.last_save_s = now_ms // 1000
         else:
-            logger.warning("Write error saving DB on disk: %s", error)
+            logger.warning("%s", report.unsaved_snapshot(error))
             logger.warning("Background saving error")
         self._judge()
 
@@ -392,7 +419,7 @@ class Snapshots:
         self.background.cancel()
         self._bgsave_time_s = (self._engine.now_ms() - self._begun_ms) // 1000
         self._begun_ms = -1
-        logger.warning("Background saving terminated on request")
+        logger.warning("Background saving terminated by signal 10")  # what kills a child, where there is one
 
 
 def _refuse_duplicates(databases: list[Database], others: list[Database]) -> None:
@@ -400,3 +427,11 @@ def _refuse_duplicates(databases: list[Database], others: list[Database]) -> Non
         for key in other:
             if key in db:
                 raise RdbError(f"key '{errors.text(key[:128])}' is there already", 0)
+
+
+def _refuse_loaded(sources: list[bytes], others: list[bytes]) -> None:
+    names = {read_metadata(source)[1] for source in sources}
+    for source in others:
+        name = read_metadata(source)[1]
+        if name in names:
+            raise RdbError(f"function library '{errors.text(name)}' is there already", 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kvcore.background import PAUSE_MS, Background
+from kvcore.clock import ManualClock
 from kvcore.engine import Engine
 from kvcore.rdb.file_writer import Account, FileWriter
 from kvcore.snapshot import StalledError
@@ -194,3 +195,43 @@ def test_cancel_tells_nobody(engine: Engine, background: Background, ends: list[
     assert engine.keyspace.databases[0].walk is None
     start(engine, Target(), ends)  # the databases are free
     background.cancel()
+
+
+@pytest.mark.parametrize(("delay", "due"), [("1000", 1.0), ("250000", 250.0), ("7", 0.007)])
+def test_a_delay_for_each_key(engine: Engine, clock: ManualClock, delay: str, due: float) -> None:
+    client = Client(engine)
+    for number in range(40):
+        client("SET", f"k{number}", "v")
+    engine.config.set("rdb-key-save-delay", delay)
+    target = Target()
+    ended: list[BaseException | None] = []
+    start(engine, target, ended)
+    engine.background.step()
+    passed_ms = 0.0
+    while engine.background.busy:
+        done, total = engine.background.progress
+        assert total == 40
+        assert done == min(40, int(passed_ms / due + 1e-9) + 1)
+        clock.advance(due)
+        passed_ms += due
+        pause = engine.background.step()
+        assert pause == -1 or 1 <= pause <= 100
+    assert passed_ms == pytest.approx(40 * due), "the last key is waited for, too"
+    assert ended == [None]
+
+
+def test_a_slow_snapshot_may_be_hastened(engine: Engine, clock: ManualClock) -> None:
+    client = Client(engine)
+    for number in range(40):
+        client("SET", f"k{number}", "v")
+    engine.config.set("rdb-key-save-delay", "10000000")
+    ended: list[BaseException | None] = []
+    start(engine, Target(), ended)
+    for _ in range(100):
+        engine.background.step()
+        clock.advance(100)
+    assert engine.background.progress[0] == 1
+    client("CONFIG", "SET", "rdb-key-save-delay", 0)
+    while engine.background.busy:
+        engine.background.step()
+    assert ended == [None]

@@ -58,6 +58,7 @@ def test_keys_of_a_replicated_data_set_end_when_the_stream_says_so(engine: Engin
         into.add(int(replicated), b"a", b"1", NOW_MS - 1, -1, -1, 0)
         into.add(int(replicated), b"b", b"1", None, -1, -1, 0)
         assert into.loaded == loaded
+        assert into.ended == ([] if replicated else [(0, b"a")])  # its replicas still have to hear of it
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ class FileReader:
         self._size = self.position + len(rest)
         self._read(rest)
         if not self.done:
-            raise RdbError("the file ends before its end mark", self._size)
+            raise RdbShortError("the file ends before its end mark", self._size, 1)
 
     # Inner works
 
@@ -185,7 +185,7 @@ class FileReader:
         except RdbError as error:
             raise RdbError(error.reason, self.position + error.offset) from None
         if short is not None and self._size and self.position + len(buffer) + short.missing > self._size:
-            raise RdbError(short.reason, self.position + short.offset)
+            raise RdbShortError(short.reason, self.position + short.offset, short.missing)
         if self._verify and not self.done:
             self._crc = crc64(buffer[:complete], self._crc)
         self.position += complete
@@ -208,9 +208,9 @@ class FileReader:
     def _read_end(self, source: Source) -> None:
         end = source.position
         if self.version >= _CHECKSUM_SINCE:
-            expected = int.from_bytes(source.take(_CHECKSUM), "little")
-            if self._verify and expected:
-                found = crc64(source.data[:end], self._crc)
+            found = int.from_bytes(source.take(_CHECKSUM), "little")
+            if self._verify and found:
+                expected = crc64(source.data[:end], self._crc)
                 if found != expected:
                     raise RdbError(f"Wrong RDB checksum expected: ({expected:x}) but got ({found:x})", end)
         self.done = True

@@ -255,7 +255,7 @@ def test_a_server_may_be_ended_while_it_loads(tmp_path: Path) -> None:
         output, _ = process.communicate(timeout=30)
         os.close(writer)
         assert process.returncode == 0
-        assert "Received shutdown signal during loading, exiting now." in output
+        assert "Received shutdown signal during loading, scheduling shutdown." in output
         assert [path.name for path in tmp_path.iterdir()] == ["dump.rdb"], "the pid file is gone"
     finally:
         process.kill()

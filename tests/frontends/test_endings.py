@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Callable, Iterator
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
 from kvcore.clock import ManualClock
 from kvcore.config import Config
 from kvcore.engine import Engine
-from kvcore.frontends.asyncio_server import AsyncioServer
+from kvcore.frontends.asyncio_server import AsyncioServer, ClientProtocol, Loop, new_event_loop
 from kvcore.frontends.threaded_server import ThreadedServer
 from tests.frontends.test_connection import connect as connect_to
 from tests.frontends.test_connection import request
@@ -62,6 +63,36 @@ def test_a_half_closed_client_that_is_parked_is_let_go(server: AsyncioServer) ->
         assert received == b":1\r\n:1\r\n"
 
 
+@pytest.mark.parametrize("waiting", [0, 200_000])
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, new_event_loop])
+def test_the_end_is_right_behind_the_last_reply(make: Callable[[], asyncio.AbstractEventLoop], waiting: int) -> None:
+    config = Config()
+    engine = Engine(config)
+    server = AsyncioServer(engine, config)
+    loop = make()
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    protocol = ClientProtocol(server, Loop(loop, engine))
+
+    async def serve() -> bytes:
+        await loop.connect_accepted_socket(lambda: protocol, far)
+        protocol.data_received(request("PING", "x" * waiting) + request("QUIT"))
+        if waiting:  # more than the socket takes, or than goes out at once: it takes the loop's turns
+            return b"".join([part async for part in parts(loop, near)])
+        return near.recv(100) + near.recv(100)  # a second one that found nothing would raise
+
+    try:
+        assert loop.run_until_complete(serve()) == b"$%d\r\n%b\r\n+OK\r\n" % (waiting, b"x" * waiting)
+    finally:
+        near.close()
+        loop.close()
+
+
+async def parts(loop: asyncio.AbstractEventLoop, peer: socket.socket) -> AsyncIterator[bytes]:
+    while part := await loop.sock_recv(peer, 1 << 16):
+        yield part
+
+
 def test_shutdown_on_any_loop_stops_a_server_in_the_background(server: AsyncioServer) -> None:
     clients = [connect(server) for _ in range(3)]
     for client in clients:
@@ -77,14 +108,25 @@ def test_shutdown_on_any_loop_stops_a_server_in_the_background(server: AsyncioSe
 def test_only_a_second_sigint_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
     monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.setdefault(number, handler))
+    handlers: dict[int, Any] = {}
     server = AsyncioServer(Engine(), Config())
-    server._stopping = asyncio.Event()
-    server._signalled("SIGINT")
-    server._stopping.set()
-    server._signalled("SIGTERM")
+    stopped: list[bool] = []
+    server.engine.on_shutdown = lambda: stopped.append(True)
+
+    class Loop:
+        def call_soon_threadsafe(self, call: Callable[[str], None], name: str) -> None:
+            call(name)
+
+    server._watch_signals(cast("asyncio.AbstractEventLoop", Loop()))
+    handlers[signal.SIGINT](signal.SIGINT, None)
+    handlers[signal.SIGTERM](signal.SIGTERM, None)
     assert ended == []
-    server._signalled("SIGINT")
+    assert stopped == [], "the next tick begins"
+    handlers[signal.SIGINT](signal.SIGINT, None)
     assert ended == [1]
+    server.engine.tick()
+    assert stopped == [True]
 
 
 class Timers:

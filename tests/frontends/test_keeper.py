@@ -154,7 +154,7 @@ def test_a_broken_file_is_refused_and_the_directory_is_free_again(tmp_path: Path
     log = tmp_path / "appendonlydir" / "appendonly.aof.1.incr.aof"
     good = log.read_bytes()
     log.write_bytes(good.replace(b"$1", b"$x"))
-    with pytest.raises(kvcore.KvcoreError, match="Bad file format reading the append only file at offset"):
+    with pytest.raises(kvcore.KvcoreError, match=r"Bad file format reading the append only file .* at offset"):
         kvcore.open(tmp_path)
     log.write_bytes(good)
     with kvcore.open(tmp_path) as store:

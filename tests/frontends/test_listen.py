@@ -115,17 +115,46 @@ def test_a_server_that_would_listen_nowhere_does_not_start(opened: Opened, bind:
         opened.open()
 
 
-def test_a_stale_socket_file_is_replaced_and_another_file_is_not(tmp_path: Path) -> None:
+def lay(path: Path, found: str) -> None:
+    """Leave at the path what an earlier server, a deployment or a test's scaffolding may have left there."""
+    if found == "socket":
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(path))
+    elif found == "file":
+        path.touch()
+    else:
+        path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("found", ["socket", "file", "link"])
+def test_what_holds_nothing_at_the_path_of_the_socket_makes_way(tmp_path: Path, found: str) -> None:
     path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(path))
+    lay(path, found)
     opened = Opened()
     opened.set(unixsocket=str(path), unixsocketperm="640")
     opened.open()
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.is_socket()
+    assert path.lstat().st_mode & 0o777 == 0o640
     opened.close()
     assert not path.exists()
+
+
+def test_a_link_makes_way_and_the_file_behind_it_stays(tmp_path: Path) -> None:
+    path, data = tmp_path / "s", tmp_path / "data"
+    data.write_text("mine")
+    path.symlink_to(data)
+    opened = Opened()
+    opened.set(unixsocket=str(path))
+    opened.open()
+    opened.close()
+    assert data.read_text() == "mine"
+
+
+def test_a_file_with_something_in_it_does_not_make_way(tmp_path: Path) -> None:
+    path = tmp_path / "s"
     path.write_text("mine")
+    opened = Opened()
+    opened.set(unixsocket=str(path))
     with pytest.raises(ListenError, match=r"^Failed opening Unix socket: bind: Address already in use$"):
         opened.open()
     assert path.read_text() == "mine"

@@ -79,3 +79,9 @@ def test_the_grammar_is_as_loose_as_the_real_servers() -> None:
 def test_errors(text: str, error: str) -> None:
     with pytest.raises(AofError, match=f"^{error}$"):
         parse(text)
+
+
+def test_a_damaged_line_is_logged_as_any_handler_can_write_it(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AofError):
+        parse(b"file \xf0 seq one type b\n".decode("utf-8", "surrogateescape"))
+    assert caplog.messages[-1] == r">>> 'file \xf0 seq one type b'"

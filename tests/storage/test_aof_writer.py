@@ -395,3 +395,21 @@ def test_the_thread_does_not_fall_asleep_while_something_is_being_written(make: 
     writer.take(unit("SET a 1"))
     writer.commit()
     assert seen == [True]
+
+
+def test_an_interrupt_before_the_thread_starts_leaves_the_next_one_to_start_it(
+    make: Make, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    writer = make("everysec")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.take(unit("SET a 1"))
+    writer.take(unit("SET b 2"))
+    assert writer.commit()
+    until(lambda: disk.synced == len(disk.data) > 0)
+    assert writer.close()
+    assert disk.commands()[-1] == [b"SET", b"b", b"2"]

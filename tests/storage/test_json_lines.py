@@ -93,6 +93,23 @@ def test_streams_come_back_with_groups_and_what_is_pending() -> None:
     reloaded(client)
 
 
+def test_what_is_pending_comes_back_when_its_entry_is_deleted() -> None:
+    client = Client(Engine())
+    script = (
+        "XADD s 1-1 f v|XADD s 2-1 f v|XADD s 3-1 f v|XGROUP CREATE s g 0|XREADGROUP GROUP g alice STREAMS s >"
+        "|XGROUP CREATE s h 2-1 ENTRIESREAD 2|XREADGROUP GROUP h bob STREAMS s >|XDEL s 1-1 3-1"
+        "|XADD gone 5-5 f v|XADD gone 6-0 f v|XGROUP CREATE gone g 0|XREADGROUP GROUP g alice COUNT 1 STREAMS gone >"
+        "|XTRIM gone MAXLEN 0"
+    )
+    for text in script.split("|"):
+        assert not isinstance(client(*text.split()), Exception)
+    reloaded(client)
+    assert client("XPENDING", "gone", "g")[0] == 1
+    torn = next(text for text in lines(client) if '"s"' in text).replace('[["1-1", ', '[["1", ')
+    with pytest.raises(RecordError, match="malformed"):
+        list(commands(parse(torn)))
+
+
 def test_members_times_come_back() -> None:
     client = Client(Engine())
     client("HSET", "hash", "f", 1, "g", 2)

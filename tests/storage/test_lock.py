@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from kvcore.storage.lock import NAME, DirectoryLock, is_alive
 
 def test_a_directory_has_one_writer(tmp_path: Path) -> None:
     lock = DirectoryLock(str(tmp_path))
-    with pytest.raises(LockedError, match=rf"in use by process {os.getpid()} .* since .*; a directory has one writer"):
+    with pytest.raises(LockedError, match=rf"in use by process {os.getpid()} .* since .*; that is this process"):
         DirectoryLock(str(tmp_path))
-    with pytest.raises(LockedError, match="it can be read once that has closed it"):
+    with pytest.raises(LockedError, match="in use by process"):
         DirectoryLock(str(tmp_path), shared=True)
     lock.release()
     lock.release()
@@ -33,6 +34,37 @@ def test_or_many_readers(tmp_path: Path) -> None:
     DirectoryLock(str(tmp_path)).release()
 
 
+def test_who_has_it_already_is_told_how_to_share(tmp_path: Path) -> None:
+    lock = DirectoryLock(str(tmp_path))
+    for shared in (False, True):
+        with pytest.raises(LockedError, match=r"that is this process, .*connect\('file:///"):
+            DirectoryLock(str(tmp_path), shared=shared)
+    lock.release()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_reader_needs_no_permission_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signed: bool) -> None:
+    if signed:
+        DirectoryLock(str(tmp_path)).release()
+    real = open
+
+    def may_read(path: str, mode: str = "r", **how: Any) -> Any:
+        if mode != "r":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, mode, **how)
+
+    monkeypatch.setattr("kvcore.storage.lock.open", may_read, raising=False)
+    with pytest.raises(PermissionError):
+        DirectoryLock(str(tmp_path))
+    reader = DirectoryLock(str(tmp_path), shared=True)
+    monkeypatch.undo()
+    if signed:
+        with pytest.raises(LockedError):
+            DirectoryLock(str(tmp_path))
+    reader.release()
+    DirectoryLock(str(tmp_path)).release()
+
+
 def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     program = (
         "import sys; from kvcore.storage.lock import DirectoryLock; lock = DirectoryLock(sys.argv[1]);"
@@ -42,8 +74,10 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "locked\n"
-        with pytest.raises(LockedError, match=f"in use by process {other.pid} "):
+        with pytest.raises(LockedError, match=f"in use by process {other.pid} .*; a directory has one writer"):
             DirectoryLock(str(tmp_path))
+        with pytest.raises(LockedError, match="it can be read once that has closed it"):
+            DirectoryLock(str(tmp_path), shared=True)
         other.kill()
         other.wait()
         DirectoryLock(str(tmp_path)).release()

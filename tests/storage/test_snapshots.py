@@ -17,6 +17,7 @@ from kvcore.digest import dataset_digest
 from kvcore.engine import Engine
 from kvcore.replies import NO_REPLY, OK, Reply, Verbatim
 from kvcore.storage.middleware import Crash, FaultyFiles, MemoryFiles, crash_at, fail_on, no_fault
+from kvcore.storage.progress import Progress
 from kvcore.storage.snapshots import LoadError, Snapshots
 from tests.engine_client import Client
 
@@ -311,7 +312,8 @@ def test_progress_of_loading_is_told(server: Server, clock: ManualClock) -> None
     server.run("SET", "k", random.Random(1).randbytes(3 << 20))
     server.run("SAVE")
     told: list[tuple[int, int]] = []
-    Server(clock, server.files).snapshots.load(lambda done, size: told.append((done, size)))
+    again = Server(clock, server.files)
+    again.snapshots.load(Progress(again.engine, watch=lambda done, size: told.append((done, size))))
     assert told[-1][0] == told[-1][1] > 3 << 20
     assert len(told) > 2
 
@@ -359,3 +361,21 @@ def test_on_a_real_disk_with_a_thread(tmp_path: Path) -> None:
     other = Engine(config)
     assert Snapshots(other).load()
     assert dataset_digest(other.keyspace.databases) == dataset_digest(engine.keyspace.databases)
+
+
+def test_reload_beside_what_is_there(server: Server) -> None:
+    engine = server.engine
+    engine.config.assign("enable-debug-command", "yes")
+    engine.config.assign("notify-keyspace-events", "KEAn")
+    source = b"#!lua name=l\nredis.register_function('f', function() return 1 end)"
+    server.run("FUNCTION", "LOAD", source)
+    server.run("SAVE")
+    assert server.run.error("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH") == errors.RELOAD_FAILED, "the library is there"
+    assert server.run("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE") is OK
+    assert engine.libraries.sources() == [source]
+    server.run("SET", "k", "v")
+    listener = Client(engine)
+    listener("PSUBSCRIBE", "__key*")
+    listener.session.outbox.clear()
+    assert server.run("DEBUG", "RELOAD") is OK
+    assert not listener.session.outbox, "what is loaded makes no events"
