@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from kvcore import errors
 from kvcore.errors import ProtocolError
 from kvcore.frontends.host import Host
+from kvcore.monitor import quote
 from kvcore.replies import NO_REPLY, Raw, Reply
 from kvcore.resp.decoder import Decoder
 from kvcore.resp.encoder import encode_many
@@ -42,6 +43,9 @@ COMMANDS_PER_TURN: Final = 1024
 REPLIES_PER_WRITE: Final = 16
 """Replies encoded together without a look at the output limit between them."""
 
+REPLY_BYTES: Final = 16 * 1024
+"""What may be sent without a look at the output limit: the real server keeps that much in a buffer of its own."""
+
 _MOST_REPLIES_PER_WRITE: Final = 64
 _LARGE_BYTES: Final = 1 << 20
 
@@ -63,6 +67,10 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """Close at once."""
+        ...
+
+    def hang_up(self) -> None:
+        """Let the client see the end; ``abort`` follows. Any thread may call this, under the engine lock."""
         ...
 
     def schedule(self) -> None:
@@ -108,6 +116,7 @@ class Connection:
         "_running",
         "_scheduled",
         "_transport",
+        "_weighed",
         "address",
         "descriptor",
         "local_address",
@@ -144,6 +153,8 @@ class Connection:
         self._delivered = -1
         """Where in the outbox the reply of a parked command stands, -1 if there is none."""
         self._over_soft_since_ms = 0
+        self._weighed = False
+        """Something that waited here is in the account of :mod:`kvcore.client_memory`."""
         self._buffered_before = 0
         self._early: list[bytes] = []
         self._execute_many = host.engine.execute_many
@@ -163,8 +174,24 @@ class Connection:
 
     @property
     def query_buffer(self) -> int:
-        """Bytes received and not executed."""
-        return self._decoder.buffered
+        """Bytes received that are part of no argument yet, and of complete commands that wait. O(their arguments)."""
+        waiting = self._commands[self._position :]
+        return self._decoder.unparsed + sum(map(encoded_bytes, waiting))
+
+    @property
+    def announced(self) -> int:
+        """Bytes of a large argument that are still to come."""
+        return self._decoder.announced
+
+    @property
+    def argument_bytes(self) -> int:
+        """Bytes of the arguments received of a command that is not complete. O(arguments)."""
+        return self._decoder.argument_bytes
+
+    @property
+    def request_bytes(self) -> int:
+        """What an incomplete command takes, and will take once a large argument is there. O(1)."""
+        return self._decoder.buffered + self._decoder.announced
 
     @property
     def output_buffer(self) -> int:
@@ -203,6 +230,8 @@ class Connection:
         if decoder.buffered:
             self.session.last_ms = self._host.now_ms
             self._check_query_buffer()
+        elif self._weighed:
+            self._weigh()
 
     def _hear_replica(self) -> None:
         """Take note of a single byte, a line end: what a replica that loads a snapshot says each second."""
@@ -238,6 +267,7 @@ class Connection:
             replies = self._take_outbox()
             if self.session.interrupt & CLOSE:
                 self._closing = True
+                self._host.engine.drop(self.session)
         if self._killed:
             self._transport.abort()
             return
@@ -276,6 +306,8 @@ class Connection:
     def kill(self) -> None:
         """Close from outside: CLIENT KILL, a limit, a shutdown. Called under the engine lock, from any thread."""
         self.session.interrupt |= CLOSE
+        if not (self._closing or self._running):  # one that is lost meanwhile waits for the lock, its socket open
+            self._transport.hang_up()
         self._killed = self._closing = self._scheduled = True
         self._transport.schedule()
 
@@ -390,6 +422,7 @@ class Connection:
         if flags & CLOSE:
             self._closing = True
             self._commands = []
+            self._host.engine.drop(session)  # whoever hears of the reply finds the client gone
 
     def _check_replica(self) -> None:
         """Close a replica that asks for something: it could take the answer for a part of the stream."""
@@ -399,15 +432,16 @@ class Connection:
         outbox[:] = [NO_REPLY]
         name = self.session.call.command.full_name
         logger.warning("Replica generated a reply to command '%s', disconnecting it: %s", name, self.address)
-        self.kill()
+        self._host.engine.disconnect(self.session)
 
     def _protocol_error(self, error: ProtocolError) -> None:
         self._closing = True
         with self._host.lock:
             self._host.engine.statistics.count_error("ERR")
             if self.session.kind == "replica":
-                self.kill()
+                self._host.engine.disconnect(self.session)
                 return
+            self._host.engine.drop(self.session)
         self._transport.write(b"-ERR %b\r\n" % str(error).encode("utf-8", "surrogateescape"))
         self._transport.close()
 
@@ -449,41 +483,70 @@ class Connection:
             else:
                 count = min(2 * count, _MOST_REPLIES_PER_WRITE)
 
-    def check_output(self) -> None:
-        """Close a client that reads too slowly (`client-output-buffer-limit`); the transport asks after it sent."""
+    def check_output(self) -> bool:
+        """Close a client for whom too much waits (`client-output-buffer-limit`); False if it is closed.
+
+        The transport asks after it sent, and before that if it is more than :data:`REPLY_BYTES`.
+        """
+        if self._killed:
+            return False
         buffered = self._transport.buffered()
-        if not buffered or self._closing:
-            return
+        is_replica = self.session.kind == "replica"
+        if is_replica:
+            buffered = min(buffered, self._host.engine.replication.stream_bytes(self.session))
+        if not buffered:
+            self._over_soft_since_ms = 0
+            if self._weighed and not self._decoder.buffered:
+                self._weigh()
+            return True
         engine = self._host.engine
         hard, soft, soft_seconds = engine.config.output_limit(self.session.kind)
-        over_hard = bool(hard) and buffered > hard
-        if soft and buffered > soft:
+        if is_replica and hard:  # with less it could go on from the backlog at once, and be closed again
+            hard = max(hard, engine.config.integer("repl-backlog-size"))
+        over_hard = bool(hard) and buffered >= hard
+        if soft and buffered >= soft:
             now = engine.now_ms()
             self._over_soft_since_ms = self._over_soft_since_ms or now
             over_hard = over_hard or now - self._over_soft_since_ms > soft_seconds * 1000
         else:
             self._over_soft_since_ms = 0
-        if engine.client_memory.limit:
-            with self._host.lock:
-                engine.client_memory.weigh(self.session)
-        if over_hard and not self._closing:
+        if over_hard:
             engine.statistics.output_limit_disconnections += 1
-            logger.warning("Client %s closed for overcoming of output buffer limits.", self.address)
+            logger.warning(
+                "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", self._description()
+            )
             self._close_from_here()
+        elif engine.client_memory.watching:
+            self._weigh()
+        return not self._killed
+
+    def _weigh(self) -> None:
+        """Have it counted what waits here, until nothing does."""
+        self._weighed = self._decoder.buffered > 0 or self._transport.buffered() > 0
+        with self._host.lock:
+            self._host.engine.client_memory.weigh(self.session)
+
+    def _description(self) -> str:
+        """Return this client's line of CLIENT LIST."""
+        with self._host.lock:
+            return errors.printable(self._host.engine.acl.describe_client(self.session))
 
     def _close_from_here(self) -> None:
         with self._host.lock:
-            self.kill()
+            self._host.engine.disconnect(self.session)
 
     def _check_query_buffer(self) -> None:
         engine = self._host.engine
-        if self._decoder.buffered > engine.config.integer("client-query-buffer-limit"):
+        if self._decoder.unparsed > engine.config.integer("client-query-buffer-limit"):
             engine.statistics.query_limit_disconnections += 1
-            logger.warning("Closing client %s that reached max query buffer length", self.address)
+            logger.warning(
+                "Closing client that reached max query buffer length: %s (qbuf initial bytes: %s)",
+                self._description(),
+                quote(self._decoder.start(64)),
+            )
             self._close_from_here()
-        elif engine.client_memory.limit:
-            with self._host.lock:
-                engine.client_memory.weigh(self.session)
+        elif engine.client_memory.watching:
+            self._weigh()
 
     def check(self, now_ms: int, timeout_s: int) -> None:
         """Close a client that stayed over a soft limit, or sent nothing for `timeout` seconds without reason."""
@@ -501,6 +564,11 @@ class Connection:
         if timeout_s and idle_ms > timeout_s * 1000 and not waiting and session.kind == "normal":
             logger.debug("Closing idle client %s", self.address)
             self._close_from_here()
+
+
+def encoded_bytes(argv: list[bytes]) -> int:
+    """Return how long a command is on the wire, as most clients send it. O(arguments)."""
+    return len(b"*%d\r\n" % len(argv)) + sum(len(b"$%d\r\n\r\n" % len(argument)) + len(argument) for argument in argv)
 
 
 def refusal(host: Host, peer: object) -> bytes:

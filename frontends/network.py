@@ -22,6 +22,9 @@ _CHUNK: Final = 1 << 16
 _HEARD: Final = 1 << 14
 """Bytes that a listener is given at a time: a data set of small values takes about 2 ms of the engine for them."""
 
+_DELAY_MS: Final = 50.0
+"""For how long a listener that wants nothing more is left alone until it is asked again."""
+
 _CONNECT_S: Final = 60.0
 
 
@@ -104,7 +107,7 @@ class SocketNetwork:
 class SocketWire:
     """A TCP connection with a thread that listens, and reports under the engine lock."""
 
-    __slots__ = ("_closed", "_commit", "_listener", "_lock", "_socket", "_source")
+    __slots__ = ("_closed", "_commit", "_ended", "_listener", "_lock", "_socket", "_source")
 
     def __init__(
         self, lock: threading.Lock, listener: WireListener, commit: Callable[[], object], source: str = ""
@@ -115,6 +118,7 @@ class SocketWire:
         self._commit = commit
         self._socket: socket.socket | None = None
         self._closed = False
+        self._ended = threading.Event()
 
     # Under the engine lock
 
@@ -133,6 +137,7 @@ class SocketWire:
     def close(self) -> None:
         """Close; the listener hears no more of it."""
         self._closed = True
+        self._ended.set()
         if self._socket is not None:
             self._shut_down(self._socket)
 
@@ -186,4 +191,11 @@ class SocketWire:
                 if self._closed:
                     return
                 self._listener.received(data)
+                delay_ms = self._listener.delay_ms()
             self._commit()
+            while delay_ms:
+                self._ended.wait(min(delay_ms, _DELAY_MS) / 1000)
+                with self._lock:
+                    if self._closed:
+                        return
+                    delay_ms = self._listener.delay_ms()

@@ -420,6 +420,10 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         """Return what the socket's transport knows."""
         return self._transport.get_extra_info(name, default)
 
+    def can_write_eof(self) -> bool:
+        """Tell that the socket's end of stream cannot be used: TLS has an announced one, which ``close`` sends."""
+        return False
+
     def is_closing(self) -> bool:
         """Whether nothing more can be sent."""
         return self._closing or self._transport.is_closing()

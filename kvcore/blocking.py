@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from kvcore.errors import CommandError
+from kvcore.errors import UNBLOCKED, CommandError
 from kvcore.replies import Reply, Singleton
 
 if TYPE_CHECKING:
@@ -152,6 +152,11 @@ class BlockingQueues:
         self.remove(blocked)
         blocked.session.deliver(reply)
 
+    def fail(self, blocked: Blocked, error: CommandError) -> None:
+        """Unpark with an error, which is counted."""
+        self._engine.statistics.count_error(error.code)
+        self.finish(blocked, error)
+
     def serve(self) -> None:
         """Serve sessions parked on the signalled keys, in order, until no key is newly ready."""
         if self._serving:
@@ -239,6 +244,10 @@ class BlockingQueues:
         blocked = session.blocked
         if blocked is None or blocked.delayed or blocked in self.paused:
             return False
-        error = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-        self.finish(blocked, error if with_error else blocked.on_timeout)
+        if with_error:
+            self.fail(blocked, CommandError(UNBLOCKED))
+        else:
+            self.finish(blocked, blocked.on_timeout)
+        session.call.command.failed += 1  # to the real server every wait that is cut short is a failure
+        self._engine.note_unblocked(session.call, 0)
         return True

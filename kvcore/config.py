@@ -18,7 +18,7 @@ from typing import Final
 from kvcore import glob
 from kvcore.directive_kinds import Directive, Merging, Value
 from kvcore.directives import BY_NAME, TABLE
-from kvcore.errors import CommandError, ConfigError, text
+from kvcore.errors import LOADING, CommandError, ConfigError, text
 from kvcore.resp.inline import split_arguments
 
 SERVER: Final = "Redis 7.0.15"
@@ -29,6 +29,9 @@ UNBALANCED: Final = "Unbalanced quotes in configuration line"
 IMMUTABLE: Final = "can't set immutable config"
 PROTECTED: Final = "can't set protected config"
 DUPLICATE: Final = "duplicate parameter"
+
+NOT_WHILE_LOADING: Final = frozenset({"appendonly", "dir", "repl-diskless-load"})
+"""Directives that cannot be set while a data set is on its way in."""
 
 MAX_INCLUDE_DEPTH: Final = 16
 
@@ -198,10 +201,11 @@ class Config:
             for name, row in found.values()
         }
 
-    def config_set(self, pairs: list[tuple[bytes, bytes]], local: bool = False) -> None:
+    def config_set(self, pairs: list[tuple[bytes, bytes]], local: bool = False, loading: bool = False) -> None:
         """Set several directives or none; raise CommandError with CONFIG SET's whole reply.
 
-        ``local`` says that the client is on this machine (``enable-protected-configs local``).
+        ``local`` says that the client is on this machine (``enable-protected-configs local``), ``loading`` that a data
+        set is on its way in.
         """
         rows: dict[str, tuple[Directive, str]] = {}
         for name, value in pairs:
@@ -214,6 +218,8 @@ class Config:
                 raise _set_failed(text(name), IMMUTABLE)
             if row.protected and not self._unprotected(local):
                 raise _set_failed(text(name), PROTECTED)
+            if loading and row.name in NOT_WHILE_LOADING:
+                raise CommandError(LOADING)
             if key in rows:
                 raise _set_failed(text(name), DUPLICATE)
             rows[key] = row, text(value)

@@ -124,7 +124,8 @@ def _rewrite_directive(lines: _Lines, config: Config, row: Directive, everything
     elif isinstance(row, Save):
         points = config.save_points()
         shown = [f"save {seconds} {changes}" for seconds, changes in points]
-        lines.put(row.name, shown or ['save ""'], changed)
+        # All of them, the default ones too: the first line that a reader meets drops its defaults.
+        lines.put(row.name, shown or ['save ""'], True)
     elif not value and (isinstance(row, Primary) or (type(row) is Text and row.name not in _EMPTY_IS_A_VALUE)):
         lines.put(row.name, (), False)
     else:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 import kvcore.commands  # noqa: F401 - fills the registry
 from kvcore import errors
 from kvcore.acl.control import AccessControl
-from kvcore.blocking import Blocked, BlockingQueues
+from kvcore.blocking import STILL_BLOCKED, Blocked, BlockingQueues
 from kvcore.clock import Clock
 from kvcore.command import (
     ADMIN,
@@ -281,6 +281,8 @@ class Dispatcher(Gates):
             self.finish_unit()
             if effects.units != units:
                 session.last_write = effects.units
+            if self.client_memory.changed:
+                self.client_memory.survey(session)
 
     def _note_time(self, session: Session, command: Command, argv: list[bytes], elapsed_ns: int) -> None:
         """Look at the time of a command that took long, or is one of those looked at anyway."""
@@ -295,7 +297,8 @@ class Dispatcher(Gates):
         if elapsed_ns >= self.latency.threshold_ns:
             event = "fast-command" if command.bits & FAST else "command"
             self.latency.note(event, elapsed_ns, self.clock.now_us() // 1_000_000)
-        if elapsed_ns >= self.slow_ns:
+        if elapsed_ns >= self.slow_ns and session.blocked is None:
+            # What is parked, on a key or because its script runs long, is logged when it ends.
             self._log_slow(session, command, argv, elapsed_ns)
 
     def watch_some(self) -> None:
@@ -319,21 +322,24 @@ class Dispatcher(Gates):
         if self.gate | session.gate or self.monitors:
             return False
         lookup = self.commands.get
-        bits = 0
+        bits, common = 0, -1
         for argv in commands:
             command = lookup(argv[0])
             if command is None or command.subcommands is not None:
                 command = self.resolve(argv)
             if not command.fewest <= len(argv) <= command.most or command.bits & NO_MULTI:
                 return False
-            if command.name in NOT_QUEUED:
+            if command.full_name in NOT_QUEUED:
                 return False
-            bits |= self._declared_bits(session, command, argv) if command.bits & SKIP_MONITOR else command.bits
+            declared = self._declared_bits(session, command, argv) if command.bits & SKIP_MONITOR else command.bits
+            bits |= declared
+            common &= declared
         begin = self.originals[b"multi"]
         begin.calls += 1
         begin.handler(session.call)
         session.multi = commands
         session.multi_bits = bits
+        session.multi_common = common
         return True
 
     def run_queue(self, session: Session, queue: list[list[bytes]], replies: list[Reply]) -> int:
@@ -503,6 +509,7 @@ class Dispatcher(Gates):
         self.keyspace.unit_ms = 0
         caching = self.caching
         caching.serving, caching.served = blocked, key
+        stamp = self._steady_ns()
         try:
             reply: Reply = blocked.retry(key)
         except CommandError as error:
@@ -519,7 +526,17 @@ class Dispatcher(Gates):
                 self._log_effects(call)
                 self.effects.flush()
                 call.session.last_write = self.effects.units
+        if reply is not STILL_BLOCKED:
+            self.note_unblocked(call, self._steady_ns() - stamp)
         return reply
+
+    def note_unblocked(self, call: Call, elapsed_ns: int) -> None:
+        """Look at the time that serving a parked command took: its parking was neither slow nor a call of its own."""
+        call.command.time_ns += elapsed_ns
+        if elapsed_ns >= self.latency.threshold_ns:
+            self.latency.note("command-unblocking", elapsed_ns, self.clock.now_us() // 1_000_000)
+        if elapsed_ns >= self.slow_ns:
+            self._log_slow(call.session, call.command, call.argv, elapsed_ns)
 
     def _refused(self, call: Call, error: CommandError) -> CommandError:
         # Its traceback points at the frame that points back at it: a cycle for each error a client can make.
@@ -545,8 +562,6 @@ class Dispatcher(Gates):
         # A blocking command's time is the time it ran; EXEC is left out because its commands are logged one by one.
         if command.bits & SKIP_SLOWLOG and not command.bits & BLOCKING:
             return
-        if session.blocked is not None:
-            return  # a script that ran long is logged when it ends
         address = session.peer.address.encode()
         now_s = self.clock.now_us() // 1_000_000
         self.slowlog.add(argv, elapsed_ns // 1000, now_s, address, session.name, self.slowlog_limit)

@@ -61,6 +61,7 @@ class Evictor:
         "_side_bytes",
         "_until_sum",
         "access_clock",
+        "client_bytes",
         "evicted",
         "ledger",
         "limit",
@@ -90,6 +91,8 @@ class Evictor:
         self.ledger = Ledger()
         self.limit = 0
         """`maxmemory` in bytes; 0 is none."""
+        self.client_bytes = 0
+        """What waits in the buffers of clients, as it was lately; 0 without a limit."""
         self.policy = "noeviction"
         """`maxmemory-policy`"""
         self.samples = 5
@@ -134,6 +137,7 @@ class Evictor:
         if not limit or policy == "noeviction":
             self._reserve = 0
         if not limit:
+            self.client_bytes = 0
             self.ledger.reset()
             self._stop_watch()
         self._until_sum = 0
@@ -150,7 +154,7 @@ class Evictor:
         if self.limit:
             self.ledger.settle()
             self._sum_side_tables()
-            used = STARTUP_BYTES + self.ledger.charged + self._side_bytes
+            used = STARTUP_BYTES + self.ledger.charged + self._side_bytes + self.client_bytes
         else:
             used = STARTUP_BYTES + sum(self._drawn_bytes(db) for db in self._keyspace.databases if db.size)
         self.peak = max(self.peak, used)
@@ -158,8 +162,12 @@ class Evictor:
 
     def overhead_bytes(self) -> int:
         """Return the part of :meth:`used_bytes` that is neither keys nor values."""
-        return STARTUP_BYTES + sum(
-            db.size * ENTRY_BYTES + _side_bytes(db) for db in self._keyspace.databases if db.size or db.expires.size
+        return (
+            STARTUP_BYTES
+            + self.client_bytes
+            + sum(
+                db.size * ENTRY_BYTES + _side_bytes(db) for db in self._keyspace.databases if db.size or db.expires.size
+            )
         )
 
     def _drawn_bytes(self, db: Database) -> int:
@@ -179,7 +187,8 @@ class Evictor:
         self._until_sum = _COMMANDS_BETWEEN_SUMS
 
     def _excess(self) -> int:
-        return STARTUP_BYTES + self.ledger.charged + self._side_bytes - self.limit + self._reserve
+        used = STARTUP_BYTES + self.ledger.charged + self._side_bytes + self.client_bytes
+        return used - self.limit + self._reserve
 
     # What the process holds beyond that
 

@@ -7,6 +7,7 @@ command pays for one test; which bit it is, and what follows, is found out in :m
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from kvcore import errors
@@ -14,7 +15,9 @@ from kvcore.blocking import Blocked
 from kvcore.command import (
     ALLOW_BUSY,
     DENYOOM,
+    LOADING,
     MAY_REPLICATE,
+    NO_ASYNC_LOADING,
     NO_AUTH,
     NO_MULTI,
     READONLY,
@@ -35,15 +38,18 @@ if TYPE_CHECKING:
 
     from kvcore.acl.control import AccessControl
     from kvcore.blocking import BlockingQueues
+    from kvcore.client_memory import ClientMemory
     from kvcore.clock import Clock
     from kvcore.config import Config
     from kvcore.eviction import Evictor
     from kvcore.keyspace import Keyspace
     from kvcore.latency import LatencyMonitor
-    from kvcore.ports import Interceptor
+    from kvcore.ports import Interceptor, Process
     from kvcore.scripting.scripts import Scripts
     from kvcore.statistics import Statistics
     from kvcore.tracking import Tracking
+
+logger = logging.getLogger("kvcore.dispatch")
 
 PAUSED: Final = 1
 """Engine gate bit: CLIENT PAUSE holds commands back."""
@@ -69,6 +75,9 @@ INTERCEPTED: Final = 64
 REPLICA: Final = 128
 """Engine gate bit: the data set is a copy of another server's, whose commands alone may change it."""
 
+RECEIVING: Final = 256
+"""Engine gate bit: another data set is on its way in, and clients are to know: they hear LOADING, all or some."""
+
 NOT_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 """Commands that run after MULTI, too."""
 
@@ -85,6 +94,8 @@ _WHILE_SUBSCRIBED: Final = frozenset(
         "reset",
     }
 )
+_ON_DISK: Final = frozenset({"rdb", "aof"})
+_UNSAFE_LOG_MS: Final = 10_000
 _WITHOUT_MEMORY: Final = frozenset({"exec", "discard", "quit", "reset"})
 """Commands that end a transaction, or may: in MULTI every other one takes memory, for its place in the queue."""
 
@@ -93,6 +104,7 @@ class Gates:
     """The part of a dispatcher that says no, or not now."""
 
     __slots__ = (
+        "_unsafe_logged_ms",
         "disk_errors",
         "gate",
         "ignores_limit",
@@ -101,6 +113,7 @@ class Gates:
         "pause_until_ms",
         "pending",
         "read_only",
+        "serves_old",
         "stale",
     )
 
@@ -108,16 +121,19 @@ class Gates:
     acl: AccessControl
     blocking: BlockingQueues
     caching: Tracking
+    client_memory: ClientMemory
     clock: Clock
     config: Config
     eviction: Evictor
     keyspace: Keyspace
     latency: LatencyMonitor
+    process: Process
     scripts: Scripts
     statistics: Statistics
 
     def __init__(self) -> None:
         self.gate = 0
+        self._unsafe_logged_ms = 0
         self.interceptor: Interceptor | None = None
         """What :meth:`intercept` put before every command."""
         self.pause_until_ms = 0
@@ -126,6 +142,8 @@ class Gates:
         """On a replica: clients may not write."""
         self.stale = False
         """On a replica: without a link to its primary, clients may not even read."""
+        self.serves_old = True
+        """While another data set is on its way in, clients may read the old one."""
         self.ignores_limit = False
         """On a replica: the memory limit is the primary's business."""
         self.disk_errors: dict[str, str] = {}
@@ -158,6 +176,11 @@ class Gates:
             self.gate = self.gate & ~NESTED | BUSY
         else:
             self.gate = self.gate & ~BUSY | NESTED
+
+    @property
+    def receiving(self) -> bool:
+        """Whether another data set is on its way in, and clients know."""
+        return bool(self.gate & RECEIVING)
 
     @property
     def is_replica(self) -> bool:
@@ -202,10 +225,12 @@ class Gates:
             return self.reject(session, command, CommandError(refusal))
         if self.gate & REPLICA and (refusal := self._unfit_for_replica(session, command, argv)):
             return self.reject(session, command, CommandError(refusal))
-        if gate & SUBSCRIBED and session.protocol == 2 and command.name not in _WHILE_SUBSCRIBED:
+        if gate & SUBSCRIBED and session.protocol == 2 and command.full_name not in _WHILE_SUBSCRIBED:
             return self.reject(session, command, CommandError(errors.not_while_subscribed(command.full_name)))
-        if self.stale and not self._declared_bits(session, command, argv) & STALE:
+        if self.stale and not self._common_bits(session, command, argv) & STALE:
             return self.reject(session, command, CommandError(errors.STALE_REPLICA))
+        if self.gate & RECEIVING and self._unfit_for_loading(session, command, argv):
+            return self.reject(session, command, CommandError(errors.LOADING))
         if self.gate & BUSY and not command.bits & ALLOW_BUSY:
             return self.reject(session, command, CommandError(self.scripts.busy_error()))
         if gate & OBSERVER and command.bits & (READONLY | WRITE | MAY_REPLICATE):
@@ -216,10 +241,14 @@ class Gates:
             return self._hold(session, argv)
         if gate & TRACKED:
             self.caching.accept(session, command)
-        if gate & IN_MULTI and command.name not in NOT_QUEUED:
+        if gate & IN_MULTI and command.full_name not in NOT_QUEUED:
             assert session.multi is not None
             session.multi.append(argv)
-            session.multi_bits |= self._declared_bits(session, command, argv)
+            bits = self._declared_bits(session, command, argv)
+            session.multi_bits |= bits
+            session.multi_common &= bits
+            if self.client_memory.limit:
+                self.client_memory.queued(session, argv)
             return QUEUED
         if gate & NO_TOUCH and command.name != "touch":
             self.eviction.access_clock.held = True
@@ -230,11 +259,23 @@ class Gates:
 
     def _follow(self, session: Session, command: Command, argv: list[bytes]) -> Reply | None:
         """Let a command of the primary's run, whatever would keep a client's from running; queue it after MULTI."""
-        if session.gate & IN_MULTI and command.name not in NOT_QUEUED:
+        if self.gate & UNSAFE and command.bits & WRITE and self.disk_errors.keys() & _ON_DISK:
+            self._follow_unsafely()
+        if session.gate & IN_MULTI and command.full_name not in NOT_QUEUED:
             assert session.multi is not None
             session.multi.append(argv)
             return QUEUED
         return None
+
+    def _follow_unsafely(self) -> None:
+        """Go on although what the primary sends cannot be kept on disk, or end the process."""
+        if not self.config.flag("replica-ignore-disk-write-errors"):
+            logger.critical("Replica was unable to write command to disk.")
+            self.process.crash(False)
+        now_ms = self.keyspace.now_ms()
+        if now_ms >= self._unsafe_logged_ms + _UNSAFE_LOG_MS:
+            self._unsafe_logged_ms = now_ms
+            logger.warning("Replica is applying a command even though it is unable to write to disk.")
 
     def _unfit_for_replica(self, session: Session, command: Command, argv: list[bytes]) -> str:
         """Return why a client's command may not run on a replica, empty if it may."""
@@ -267,6 +308,25 @@ class Gates:
         if command.name == "exec":
             bits |= session.multi_bits
         return bits
+
+    def _common_bits(self, session: Session, command: Command, argv: list[bytes]) -> int:
+        """Return the flags that a command and all it leads to have."""
+        bits = self._declared_bits(session, command, argv)
+        return bits & session.multi_common if command.name == "exec" else bits
+
+    def _unfit_for_loading(self, session: Session, command: Command, argv: list[bytes]) -> bool:
+        if self.serves_old:
+            return bool(self._declared_bits(session, command, argv) & NO_ASYNC_LOADING)
+        return not self._common_bits(session, command, argv) & LOADING
+
+    def begin_receiving(self, *, exclusive: bool) -> None:
+        """Tell clients that another data set is coming; with ``exclusive`` the old one cannot even be read."""
+        self.serves_old = not exclusive
+        self.gate |= RECEIVING
+
+    def end_receiving(self) -> None:
+        """End :meth:`begin_receiving`, if it was called."""
+        self.gate &= ~RECEIVING
 
     def _held_back(self, session: Session, command: Command, argv: list[bytes]) -> bool:
         if self.pause_all:
@@ -302,7 +362,7 @@ class Gates:
             self.finish_unit()
         if not stuck:
             return False
-        if session.gate & IN_MULTI and command.name not in _WITHOUT_MEMORY:
+        if session.gate & IN_MULTI and command.full_name not in _WITHOUT_MEMORY:
             return True
         return bool(self._declared_bits(session, command, argv) & DENYOOM)
 

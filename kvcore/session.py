@@ -58,7 +58,22 @@ class Peer(Protocol):
 
     @property
     def query_buffer(self) -> int:
-        """Bytes received and not executed."""
+        """Bytes received that are part of no argument yet."""
+        ...
+
+    @property
+    def announced(self) -> int:
+        """Bytes of a large argument that are still to come: there must be room for them."""
+        ...
+
+    @property
+    def argument_bytes(self) -> int:
+        """Bytes of the arguments received of a command that is not complete. O(arguments)."""
+        ...
+
+    @property
+    def request_bytes(self) -> int:
+        """About what all of these take together. O(1)."""
         ...
 
     @property
@@ -76,6 +91,9 @@ class InProcessPeer:
     local_address = "127.0.0.1:0"
     descriptor = -1
     query_buffer = 0
+    announced = 0
+    argument_bytes = 0
+    request_bytes = 0
     output_buffer = 0
 
 
@@ -132,6 +150,7 @@ class Session:
         "monitor",
         "multi",
         "multi_bits",
+        "multi_common",
         "multi_dirty",
         "name",
         "no_evict",
@@ -182,6 +201,8 @@ class Session:
         """Queued commands between MULTI and EXEC."""
         self.multi_bits = 0
         """Flags of the queued commands, together."""
+        self.multi_common = -1
+        """Flags that every queued command has."""
         self.multi_dirty = False
         """A command could not be queued: EXEC answers EXECABORT."""
         self.watched: dict[tuple[int, bytes], Watch] = {}

@@ -52,6 +52,8 @@ class Statistics:
         "query_limit_disconnections",
         "reads",
         "rejected_connections",
+        "repl_input_rate",
+        "repl_output_rate",
         "unexpected_errors",
         "writes",
     )
@@ -79,6 +81,8 @@ class Statistics:
         self.operations = Rate()
         self.input_rate = Rate()
         self.output_rate = Rate()
+        self.repl_input_rate = Rate()
+        self.repl_output_rate = Rate()
 
     def count_error(self, code: str) -> None:
         """Count an error reply by its code."""

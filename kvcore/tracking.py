@@ -297,7 +297,7 @@ class Tracking:
     def _shrink(self) -> None:
         """Forget random keys as if they had changed, until the table is within its limit or this was enough work."""
         for _ in range(_EFFORT * (self._rounds + 1)):
-            self._invalidate(self.readers.random_key(self._engine.random))
+            self._invalidate(self.readers.random_key(self._engine.random), changed=False)
             if self.readers.size <= self.max_keys:
                 self._rounds = 0
                 return
@@ -329,7 +329,8 @@ class Tracking:
             # What is popped off a list for who waited for it is no change to the real server, beyond the push's own.
             state.changed.setdefault(key, self._current)
 
-    def _invalidate(self, key: bytes) -> None:
+    def _invalidate(self, key: bytes, *, changed: bool = True) -> None:
+        """Tell who read ``key``; who changed it in person need not hear of that."""
         found = self.readers.pop(key)
         if found is None:
             return
@@ -347,7 +348,7 @@ class Tracking:
             if session is not current:
                 served = self.serving is not None and self.serving.session is session
                 self._send(session, [key], own=served)
-            elif not tracker.no_loop:
+            elif not (changed and tracker.no_loop):
                 self._own.append(key)
 
     def flushed(self) -> None:

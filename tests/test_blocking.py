@@ -99,12 +99,12 @@ def test_moves_make_a_chain(engine: Engine, pusher: Client) -> None:
     pusher("RPUSH a 1")
     assert [client.delivered for client in clients] == [[b"1"]] * 3
     assert pusher("LRANGE d 0 -1") == [b"1"]
-    # Each served command is an execution unit of its own.
+    # Each served command is an execution unit of its own, spelt as the real server does for one that waited.
     assert units == [
         [b"RPUSH a 1"],
-        [b"LMOVE a b RIGHT RIGHT"],
+        [b"LMOVE a b right right"],
         [b"RPOPLPUSH b c"],
-        [b"LMOVE c d LEFT LEFT"],
+        [b"LMOVE c d left left"],
     ]
 
 
@@ -452,3 +452,13 @@ def test_what_waits_for_no_key_is_not_what_a_pause_holds(engine: Engine, client:
     assert not blocked.done
     assert engine.blocking.unblock(session, with_error=False)
     assert client.delivered == ["timed out"]
+
+
+def test_waits_that_are_cut_short_are_counted(engine: Engine) -> None:
+    waiter, other = Client(engine), Client(engine)
+    record = engine.commands[b"blpop"]
+    for reason, errors in (("ERROR", 1), ("TIMEOUT", 1)):
+        waiter("BLPOP k 0")
+        other(f"CLIENT UNBLOCK {waiter.session.id} {reason}")
+        assert engine.statistics.errors.get("UNBLOCKED") == errors
+    assert (record.calls, record.failed) == (2, 2)

@@ -18,7 +18,8 @@ class BufferedPeer:
     descriptor = 7
 
     def __init__(self, query: int = 0, output: int = 0) -> None:
-        self.query_buffer = query
+        self.query_buffer = self.request_bytes = query
+        self.announced = self.argument_bytes = 0
         self.output_buffer = output
 
 
@@ -29,6 +30,7 @@ def connect(engine: Engine, closed: list[Client], *, output: int = 0, query: int
 
     def close() -> None:
         client.session.interrupt |= CLOSE
+        client.session.alive = lambda: False
         closed.append(client)
 
     client.session.close = close
@@ -115,3 +117,63 @@ def test_the_account_forgets_who_left(engine: Engine, client: Client, closed: li
         engine.client_memory.weigh(visitor.session)
         engine.drop(visitor.session)
     assert closed == []
+
+
+def test_who_lowers_the_limit_still_hears_so(engine: Engine, closed: list[Client]) -> None:
+    large = connect(engine, closed, output=500_000)
+    changer = connect(engine, closed, query=400_000)
+    assert changer("CONFIG", "SET", "maxmemory-clients", "200000") == "OK"
+    assert closed == [large]  # at once, and it is gone from CLIENT LIST
+    assert large.session.id not in engine.sessions
+    assert changer.session.interrupt & CLOSE
+    assert engine.client_memory.evicted == 2
+
+
+def test_who_gives_up_protection_is_looked_at(engine: Engine, client: Client, closed: list[Client]) -> None:
+    protected = connect(engine, closed, query=500_000)
+    protected("CLIENT", "NO-EVICT", "on")
+    client("CONFIG", "SET", "maxmemory-clients", "200000")
+    assert not protected.session.interrupt & CLOSE
+    protected("CLIENT", "NO-EVICT", "off")
+    assert protected.session.interrupt & CLOSE
+
+
+def test_a_queued_command_counts_when_it_is_queued(engine: Engine, client: Client, closed: list[Client]) -> None:
+    client("CONFIG", "SET", "maxmemory-clients", "200000")
+    queueing = connect(engine, closed)
+    queueing("MULTI")
+    for _ in range(3):
+        queueing("SET", "key", "x" * 60_000)
+    assert not queueing.session.interrupt & CLOSE
+    queueing("SET", "key", "x" * 60_000)
+    assert queueing.session.interrupt & CLOSE
+    assert closed == []  # it reads what it is sent: the last reply goes out first
+
+
+def test_an_evicted_reader_that_takes_nothing_gets_no_last_reply(
+    engine: Engine, client: Client, closed: list[Client]
+) -> None:
+    client("CONFIG", "SET", "maxmemory-clients", "200000")
+    queueing = connect(engine, closed, output=100_000)
+    queueing("MULTI")
+    queueing("SET", "key", "x" * 60_000)
+    queueing("SET", "key", "x" * 60_000)
+    assert closed == [queueing]
+
+
+def test_keys_go_for_what_waits_in_buffers(engine: Engine, client: Client, closed: list[Client]) -> None:
+    for number in range(100):
+        client("SET", f"key:{number}", "x" * 10_000)
+    client("CONFIG", "SET", "maxmemory", "4mb", "maxmemory-policy", "allkeys-random")
+    engine.tick()
+    assert client("DBSIZE") == 100
+    used = engine.eviction.used_bytes()
+    reader = connect(engine, closed, output=2_500_000)
+    engine.client_memory.weigh(reader.session)
+    engine.tick()
+    assert 50 < client("DBSIZE") < 100
+    engine.drop(reader.session)
+    assert engine.eviction.client_bytes == 0
+    assert engine.eviction.used_bytes() < used
+    client("CONFIG", "SET", "maxmemory", "0")
+    assert engine.eviction.client_bytes == 0

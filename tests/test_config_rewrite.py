@@ -10,7 +10,7 @@ from kvcore.directive_kinds import Flag, Integer
 from kvcore.directives import TABLE
 from kvcore.errors import ConfigError
 
-ALWAYS = "latency-tracking-info-percentiles 50 99 99.9\n"
+ALWAYS = "latency-tracking-info-percentiles 50 99 99.9\nsave 3600 1\nsave 300 100\nsave 60 10000\n"
 
 
 def rewritten(old: str, *changes: tuple[str, str], users: list[str] | None = None) -> str:

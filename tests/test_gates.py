@@ -150,6 +150,24 @@ def test_a_replica_without_its_primary_may_refuse_to_read(client: Client, engine
     assert client("GET", "k") is None
 
 
+def test_a_transaction_may_be_refused_for_what_it_holds(client: Client, engine: Engine) -> None:
+    for words, refused in ((("GET", "k"), True), (("PING",), True), (("CONFIG", "GET", "port"), False)):
+        engine.stale = False
+        client("MULTI")
+        client(*words)
+        client("CONFIG", "GET", "port")
+        engine.gate |= REPLICA
+        engine.stale = True
+        if refused:
+            assert client.error("EXEC") == errors.exec_refused(errors.STALE_REPLICA)
+        else:
+            assert client("EXEC") == [{b"port": b"6379"}] * 2
+    client("MULTI")
+    engine.stale = False
+    client("GET", "k")
+    assert client("EXEC") == [None]
+
+
 def test_the_memory_limit_of_a_replica_is_its_primarys_business(client: Client, engine: Engine) -> None:
     engine.config.set("maxmemory", "1")
     assert client.error("SET", "k", "v") == errors.OUT_OF_MEMORY
@@ -157,3 +175,12 @@ def test_the_memory_limit_of_a_replica_is_its_primarys_business(client: Client, 
     engine.ignores_limit = True
     assert client("SET", "k", "v") == "OK"
     assert client("DBSIZE") == 1
+
+
+@pytest.mark.parametrize("container", ["SLOWLOG", "LATENCY", "CLUSTER"])
+def test_a_subcommand_called_reset_is_not_the_command(client: Client, container: str) -> None:
+    client("MULTI")
+    assert client(container, "RESET") == "QUEUED"
+    client("DISCARD")
+    client("SUBSCRIBE", "c")
+    assert client.error(container, "RESET").startswith(f"ERR Can't execute '{container.lower()}|reset': only")

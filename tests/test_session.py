@@ -17,7 +17,7 @@ class SocketPeer:
     address = "10.0.0.1:5000"
     local_address = "10.0.0.2:6379"
     descriptor = 9
-    query_buffer = 0
+    query_buffer = announced = argument_bytes = request_bytes = 0
     output_buffer = 0
 
     def __init__(self, engine: Engine) -> None:

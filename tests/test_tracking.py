@@ -172,6 +172,14 @@ def test_the_table_is_kept_in_its_limit(engine: Engine, client: Client) -> None:
     assert engine.caching.readers.size == 2
 
 
+def test_who_lowers_the_limit_of_the_table_loses_its_keys_at_once(engine: Engine) -> None:
+    reader = tracker(engine, "NOLOOP")
+    reader("MGET", "a", "b")
+    reader("CONFIG", "SET", "tracking-table-max-keys", "1")
+    forgotten = heard(reader)  # it changed no key: NOLOOP does not keep this from it
+    assert forgotten in ([[b"invalidate", [b"a"]]], [[b"invalidate", [b"b"]]])
+
+
 def test_the_work_of_forgetting_is_bounded(engine: Engine, client: Client) -> None:
     client("CONFIG", "SET", "tracking-table-max-keys", "1")
     reader = tracker(engine)

@@ -370,7 +370,7 @@ def _close(session: Session, current: Session | None) -> None:
     if session is current:
         session.interrupt |= CLOSE
     else:
-        session.close()
+        session.engine.disconnect(session)
 
 
 def check_declaration(vocabulary: Vocabulary, users: list[list[bytes]], words: list[bytes]) -> None:

@@ -122,8 +122,8 @@ def describe(session: Session, now_ms: int, argv: list[bytes]) -> str:
         f" idle={max(0, now_ms - session.last_ms) // 1000} flags={_flags(session)}"
         f" db={call.db.index} sub={len(session.channels)} psub={len(session.patterns)}"
         f" ssub={len(session.shard_channels)}"
-        f" multi={-1 if session.multi is None else len(queued)} qbuf={query_buffer} qbuf-free=0"
-        f" argv-mem={argv_bytes} multi-mem={queued_bytes(session)} rbs=0 rbp=0"
+        f" multi={-1 if session.multi is None else len(queued)} qbuf={query_buffer} qbuf-free={peer.announced}"
+        f" argv-mem={argv_bytes or peer.argument_bytes} multi-mem={queued_bytes(session)} rbs=0 rbp=0"
         f" obl=0 oll={pieces} omem={output_buffer} tot-mem={total}"
         f" events={'rw' if output_buffer else 'r'} cmd={_last_command(session)}"
         f" user={text(session.user)} redir={redirect} resp={session.protocol}{_library(session)}"
@@ -345,7 +345,7 @@ def client_kill(call: Call, *arguments: bytes) -> Reply:
         if session is me:
             session.interrupt |= CLOSE
         else:
-            session.close()
+            call.engine.disconnect(session)
     if not old_form:
         return killed
     if not killed:
@@ -368,6 +368,7 @@ def client_no_evict(call: Call, switch: bytes) -> Reply:
     if value not in (b"ON", b"OFF"):
         raise CommandError(errors.SYNTAX)
     call.session.no_evict = value == b"ON"
+    call.engine.client_memory.follow()
     return OK
 
 

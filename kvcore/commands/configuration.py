@@ -73,7 +73,7 @@ def config_set(call: Call, *words: bytes) -> Reply:
     for index, (name, _) in enumerate(pairs):
         if name.upper() in _SECRETS:
             call.argv[3 + 2 * index] = REDACTED
-    call.engine.config.config_set(pairs, is_local(call.session))
+    call.engine.config.config_set(pairs, is_local(call.session), call.engine.receiving)
     return OK
 
 

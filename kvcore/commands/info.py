@@ -70,6 +70,7 @@ def _server(engine: Engine) -> list[str]:
         f"executable:{process.executable}",
         f"config_file:{engine.config.file}",
         "io_threads_active:0",
+        *([f"shutdown_in_milliseconds:{leaving_ms}"] if (leaving_ms := engine.shutdown.waiting_ms) else []),
         f"kvcore_version:{KVCORE_VERSION}",
     ]
 
@@ -150,7 +151,7 @@ def _memory(engine: Engine) -> list[str]:
         f"mem_fragmentation_bytes:{resident - used}",
         "mem_not_counted_for_evict:0",
         f"mem_replication_backlog:{replication.get('mem_replication_backlog', 0)}",
-        f"mem_total_replication_buffers:{replication.get('mem_replication_backlog', 0)}",
+        f"mem_total_replication_buffers:{replication.get('mem_total_replication_buffers', 0)}",
         f"mem_clients_slaves:{replication.get('mem_clients_slaves', 0)}",
         f"mem_clients_normal:{engine.client_memory.total()}",
         "mem_cluster_links:0",
@@ -196,6 +197,7 @@ def _persistence(engine: Engine) -> list[str]:
         "module_fork_last_cow_size": 0,
     }
     fields.update(engine.persistence.fields())
+    fields.update(engine.replication.loading())
     return [f"{name}:{value}" for name, value in fields.items()]
 
 
@@ -214,8 +216,8 @@ def _stats(engine: Engine) -> list[str]:
         f"total_net_repl_output_bytes:{replication.get('total_net_repl_output_bytes', 0)}",
         f"instantaneous_input_kbps:{statistics.input_rate.per_second() / 1024:.2f}",
         f"instantaneous_output_kbps:{statistics.output_rate.per_second() / 1024:.2f}",
-        "instantaneous_input_repl_kbps:0.00",
-        "instantaneous_output_repl_kbps:0.00",
+        f"instantaneous_input_repl_kbps:{statistics.repl_input_rate.per_second() / 1024:.2f}",
+        f"instantaneous_output_repl_kbps:{statistics.repl_output_rate.per_second() / 1024:.2f}",
         f"rejected_connections:{statistics.rejected_connections}",
         f"sync_full:{replication.get('sync_full', 0)}",
         f"sync_partial_ok:{replication.get('sync_partial_ok', 0)}",
@@ -235,7 +237,7 @@ def _stats(engine: Engine) -> list[str]:
         f"pubsubshard_channels:{len(engine.pubsub.shard_channels)}",
         "latest_fork_usec:0",
         "total_forks:0",
-        "migrate_cached_sockets:0",
+        f"migrate_cached_sockets:{engine.migrations.kept}",
         f"slave_expires_tracked_keys:{replication.get('slave_expires_tracked_keys', 0)}",
         "active_defrag_hits:0",
         "active_defrag_misses:0",

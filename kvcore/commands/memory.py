@@ -97,7 +97,7 @@ def memory_usage(call: Call, key: bytes, *options: bytes) -> Reply:
         samples = integer(options[at + 1])
         if samples < 0:
             raise CommandError(errors.SYNTAX)
-    value = call.db.peek(key)
+    value = call.db.get(key)  # a key past its time takes memory as long as it is there
     if value is None:
         return None
     return ENTRY_BYTES + bytes_cost(key) + measured_bytes(value, call.engine.random, samples)

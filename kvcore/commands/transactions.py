@@ -36,6 +36,7 @@ def multi(call: Call) -> Reply:
         raise CommandError(errors.NESTED_MULTI)
     session.multi = []
     session.multi_bits = 0
+    session.multi_common = -1
     session.multi_dirty = False
     session.gate |= IN_MULTI
     return OK
@@ -62,6 +63,7 @@ def abandon(session: Session) -> None:
     """End a session's transaction, if there is one, and forget its watched keys. O(watched keys)."""
     session.multi = None
     session.multi_bits = 0
+    session.multi_common = -1
     session.multi_dirty = False
     session.gate &= ~IN_MULTI
     session.engine.unwatch(session)

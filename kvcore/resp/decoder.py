@@ -73,6 +73,9 @@ _SMALL_CHUNK: Final = 4096
 data.
 """
 
+_LARGE_BULK: Final = 32 * 1024
+"""An argument this long has room set aside for the whole of it in the real server, as soon as its length is known."""
+
 _LONG_COMMAND: Final = 1024
 """A read whose first command is longer gains nothing from the fast path: splitting looks at every byte."""
 
@@ -127,6 +130,25 @@ class PythonDecoder:
     def buffered(self) -> int:
         """Bytes fed and not yet returned as part of a command."""
         return self._size + self._held
+
+    @property
+    def unparsed(self) -> int:
+        """Bytes fed that are part of no argument yet."""
+        return self._size
+
+    def start(self, size: int) -> bytes:
+        """Return the first of the bytes that wait, at most ``size`` and perhaps fewer, for a log."""
+        return self._data[self._position : self._position + size]
+
+    @property
+    def announced(self) -> int:
+        """Bytes of a large argument that are still to come."""
+        return max(0, self._bulk + 2 - self._size) if self._bulk >= _LARGE_BULK else 0
+
+    @property
+    def argument_bytes(self) -> int:
+        """Bytes of the arguments that the command begun has so far. O(arguments)."""
+        return sum(map(len, self._argv))
 
     def feed(self, data: bytes) -> None:
         """Add bytes read from the peer. O(1)."""

@@ -16,6 +16,9 @@ class SocketPeer:
     local_address = "10.0.0.2:6379"
     descriptor = 9
     query_buffer = 11
+    announced = 0
+    argument_bytes = 0
+    request_bytes = 11
     output_buffer = 22
 
 

@@ -64,3 +64,13 @@ def test_long_commands_are_cut() -> None:
     assert len(entry.argv) == 32
     assert entry.argv[1] == b"x" * 128 + b"... (2 more bytes)"
     assert entry.argv[31] == b"... (10 more arguments)"
+
+
+def test_a_command_that_waited_is_logged_when_it_is_served(client: Client, other: Client) -> None:
+    client("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    other("BLPOP", "k", 0)
+    client("SLOWLOG", "RESET")
+    client("RPUSH", "k", "v")
+    entries = client("SLOWLOG", "GET", -1)
+    assert isinstance(entries, list)
+    assert [entry[3][0] for entry in entries] == [b"BLPOP", b"RPUSH", b"SLOWLOG"]

@@ -8,6 +8,7 @@ from kvcore.clock import ManualClock
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.frontends.connection import COMMANDS_PER_TURN, REPLIES_PER_WRITE, Connection, refusal
+from kvcore.frontends.faults import Faults
 from kvcore.frontends.host import Host
 
 
@@ -19,6 +20,7 @@ class Wire:
         self.slow = False
         self.closed = False
         self.aborted = False
+        self.hung_up = False
         self.scheduled = 0
         self.reading = True
         self.connection: Connection | None = None
@@ -36,6 +38,10 @@ class Wire:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def hang_up(self) -> None:
+        assert not self.aborted
+        self.hung_up = True
 
     def schedule(self) -> None:
         self.scheduled += 1
@@ -155,10 +161,28 @@ def test_a_killed_client_is_not_served_before_its_loop_notices(host: Host) -> No
     assert first.connection is not None
     with host.lock:
         first.connection.kill()
+    assert first.hung_up
     other("RPUSH", "list", "x")
     assert second.take() == b"*2\r\n$4\r\nlist\r\n$1\r\nx\r\n"
     assert first.take() == b""
     assert first.aborted
+
+
+def test_the_socket_of_a_lost_connection_is_left_alone(host: Host) -> None:
+    wire = connect(host)
+    assert wire.connection is not None
+    wire.connection.lost()
+    with host.lock:
+        wire.connection.kill()  # by now its number may be another client's
+    assert not wire.hung_up
+
+
+def test_a_client_that_its_own_command_cuts_off_hears_when_the_command_is_over(host: Host) -> None:
+    wire = connect(host)
+    with Faults(host.engine, host.lock).disconnect("PING"):
+        assert wire("PING") == b""
+    assert wire.aborted
+    assert not wire.hung_up
 
 
 def test_published_messages_arrive_in_order_with_one_wake_up(host: Host) -> None:
@@ -252,6 +276,63 @@ def test_a_client_over_the_soft_output_limit_is_closed_in_time(host: Host, confi
     wire.connection.check(host.engine.now_ms(), 0)
     wire.turn()
     assert wire.aborted
+
+
+def test_a_burst_over_the_soft_limit_that_was_read_is_forgotten(host: Host, config: Config, clock: ManualClock) -> None:
+    config.set("client-output-buffer-limit", "normal 0 100 10")
+    wire = connect(host)
+    wire("SET", "a", "x" * 600)
+    assert wire.connection is not None
+    for _ in range(3):
+        wire.slow = True
+        wire.connection.receive(request("GET", "a"))
+        wire.slow = False
+        assert wire.connection.check_output()
+        clock.advance(9_000)
+    assert not wire.aborted
+
+
+def test_arguments_that_arrived_are_no_query_buffer(host: Host, config: Config) -> None:
+    config.set("client-query-buffer-limit", "1mb")
+    wire = connect(host)
+    assert wire.connection is not None
+    values = [str(number) * 600_000 for number in range(3)]
+    data = request("RPUSH", "list", *values)
+    for start in range(0, len(data), 50_000):
+        wire.connection.receive(data[start : start + 50_000])
+    assert wire.take() == b":3\r\n"
+
+
+def test_what_client_list_tells_of_a_request(host: Host) -> None:
+    wire = connect(host)
+    assert wire.connection is not None
+    wire.connection.receive(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n" + b"x" * 10)
+    assert (wire.connection.query_buffer, wire.connection.argument_bytes) == (10, 4)
+    assert wire.connection.announced == 99_992
+    assert wire.connection.request_bytes > 100_000
+    blocked = connect(host, 2)
+    assert blocked.connection is not None
+    waiting = request("SET", "a", "1") + request("GET", "a")
+    blocked.connection.receive(request("BLPOP", "list", "0") + waiting)
+    assert blocked.connection.query_buffer == len(waiting)
+
+
+def test_a_request_counts_for_maxmemory_while_it_is_incomplete(host: Host, config: Config) -> None:
+    config.set("maxmemory", "100mb")
+    wire = connect(host)
+    assert wire.connection is not None
+    eviction = host.engine.eviction
+    data = request("SET", "a", "x" * 1_000_000)
+    wire.connection.receive(data[:100])
+    assert eviction.client_bytes > 1_000_000
+    wire.connection.receive(data[100:])
+    assert eviction.client_bytes == 0
+    wire.slow = True
+    wire.connection.receive(request("GET", "a"))
+    assert eviction.client_bytes > 1_000_000
+    wire.slow = False
+    wire.connection.check_output()
+    assert eviction.client_bytes == 0
 
 
 def test_a_parked_client_that_floods_its_query_buffer_is_closed(host: Host, config: Config) -> None:

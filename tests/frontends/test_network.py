@@ -89,12 +89,18 @@ class Listener:
 
     def __init__(self) -> None:
         self.events: queue.Queue[object] = queue.Queue()
+        self.delays: list[float] = []
+        self.asked = 0
 
     def connected(self) -> None:
         self.events.put("connected")
 
     def received(self, data: bytes) -> None:
         self.events.put(data)
+
+    def delay_ms(self) -> float:
+        self.asked += 1
+        return self.delays.pop(0) if self.delays else 0.0
 
     def lost(self, reason: str) -> None:
         self.events.put(ConnectionError(reason))
@@ -141,6 +147,27 @@ def test_a_wire_reports_what_comes(listener: socket.socket, heard: Listener) -> 
             wire.send(b"nobody hears this")
             wire.close()
     assert heard.events.empty()
+
+
+def test_a_listener_that_wants_no_more_is_left_alone(
+    network: SocketNetwork, listener: socket.socket, heard: Listener
+) -> None:
+    heard.delays = [0.1, 0.1, 0.0, 3_600_000.0]
+    with listener:
+        wire = network.open(b"127.0.0.1", listener.getsockname()[1], heard)
+        peer, _ = listener.accept()
+        assert heard.next() == "connected"
+        with peer:
+            peer.sendall(b"first")
+            assert heard.next() == b"first"
+            peer.sendall(b"second")
+            assert heard.next() == b"second"
+            assert heard.asked >= 3, "it is asked again until it wants more"
+            heard.delays = [3_600_000.0] * 1000
+            peer.sendall(b"third")
+            wire.close()
+            assert peer.recv(1) == b""
+    wait_for_threads()  # closing ends the wait
 
 
 def test_a_wire_that_was_closed_reports_nothing(

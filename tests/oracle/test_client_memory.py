@@ -113,3 +113,95 @@ def test_pushes_count_against_the_output_limits(wire_pair: Pair, limited: str, r
             received += len(repr(frame))
         assert frame == CLOSED
         assert received < 15_000_000
+
+
+def own_line(pair: Pair, name: str) -> list[dict[str, str]]:
+    """Return the fields of a client in CLIENT LIST, on each side."""
+    found = []
+    for side in (pair.oracle, pair.kvcore):
+        side.send(("CLIENT", "LIST"))
+        lines = side.read().text.decode().splitlines()
+        found += [dict(part.split("=", 1) for part in line.split()) for line in lines if f" name={name} " in line]
+    assert len(found) == 2
+    return found
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300000\r\n" + b"x" * 10,
+        b"*1\r\n$220000\r\n" + b"x" * 110_000,
+        b"*4\r\n$100000\r\n" + b"x" * 100_000 + b"\r\n$50000\r\n" + b"x" * 50_000 + b"\r\n$9000\r\nxxx",
+        b"*4\r\n$10000\r\n" + b"x" * 10_000 + b"\r\n$5000\r\n" + b"x" * 5_000 + b"\r\n$90",
+        b"*3\r\n$3\r\nSE",
+        b"SET a " + b"x" * 5_000,
+        b"BLPOP missing-list 0\r\nSET a " + b"x" * 5_000,
+    ],
+)
+def test_what_client_list_tells_of_an_incomplete_request(wire_pair: Pair, start: bytes) -> None:
+    client = wire_pair.client(2)
+    client.both("CLIENT", "SETNAME", "sender")
+    client.send_raw(start)
+    deadline = time.monotonic() + 5
+    while True:
+        theirs, ours = own_line(wire_pair, "sender")
+        if [theirs[field] for field in ("qbuf", "argv-mem")] == [ours[field] for field in ("qbuf", "argv-mem")] and (
+            theirs["qbuf"] != "0"
+        ):
+            break
+        assert time.monotonic() < deadline, (theirs, ours)
+        time.sleep(0.01)
+    announced = 300_000 if b"$300000" in start else 0
+    assert int(theirs["tot-mem"]) >= announced <= int(ours["tot-mem"])
+
+
+def test_who_asks_for_the_list_sees_the_request_itself(wire_pair: Pair) -> None:
+    wire_pair.both("CLIENT", "SETNAME", "asker")
+    theirs, ours = own_line(wire_pair, "asker")
+    for field in ("qbuf", "argv-mem", "multi-mem", "events", "cmd"):
+        assert theirs[field] == ours[field], field
+
+
+def test_a_large_argument_counts_from_its_header_on(guarded: Pair) -> None:
+    before = evicted(guarded.oracle), evicted(guarded.kvcore)
+    guarded.config("maxmemory-clients", 600_000)
+    sender = guarded.client(2)
+    sender.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\nxxx")
+    await_evictions(guarded, before, 1)
+    assert sender.oracle.read() == sender.kvcore.read() == CLOSED
+
+
+def test_a_lower_limit_holds_from_the_next_command_on(guarded: Pair) -> None:
+    before = evicted(guarded.oracle), evicted(guarded.kvcore)
+    senders = [guarded.client(2) for _ in range(4)]
+    for sender in senders:
+        sender.send_raw(b"*2\r\n$1000000\r\n" + HALF_A_MEGABYTE)
+    for side in (guarded.oracle, guarded.kvcore):
+        deadline = time.monotonic() + 5
+        while True:
+            side.send(("CLIENT", "LIST"))
+            if side.read().text.count(b" qbuf=500000 ") == 4:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    guarded.config("maxmemory-clients", 3_000_000)
+    gone = evicted(guarded.oracle) - before[0], evicted(guarded.kvcore) - before[1]
+    assert gone[0] == gone[1] > 0
+
+
+@pytest.mark.parametrize("commands", [[("GET", "big")], [("MULTI",), ("GET", "big"), ("SET", "done", "1"), ("EXEC",)]])
+def test_a_reply_over_the_output_limit_is_not_sent_at_all(wire_pair: Pair, commands: list[tuple[str, ...]]) -> None:
+    wire_pair.both("SET", "big", HALF_A_MEGABYTE)
+    wire_pair.both("DEL", "done")
+    wire_pair.config("client-output-buffer-limit", "normal 200000 0 0")
+    reader = wire_pair.client(2)
+    for side in (reader.oracle, reader.kvcore):
+        for command in commands:
+            side.send(command)
+            if command != commands[-1]:
+                side.read()
+        assert side.read() == CLOSED
+    assert wire_pair.both("EXISTS", "done") == (1 if len(commands) > 1 else 0)  # a transaction runs to its end
+    wire_pair.config("client-output-buffer-limit", "normal 1000 0 0")
+    assert wire_pair.both("SET", "big", b"x" * 10_000) == "OK"
+    assert wire_pair.both("GET", "big") == b"x" * 10_000  # what fits in the real server's fixed buffer has no limit

@@ -233,6 +233,88 @@ def test_kill_skips_the_caller_unless_told(wire_pair: Pair) -> None:
     assert wire_pair.oracle.read() == wire_pair.kvcore.read() == CLOSED
 
 
+def clients_now(pair: Pair) -> list[str]:
+    """Return the names of the clients there are, which both sides must agree on, as INFO's count must."""
+    oracle, kvcore = pair.ask("CLIENT", "LIST")
+    names = [sorted(re.findall(r" name=(\S*)", side.native().decode())) for side in (oracle, kvcore)]
+    assert names[0] == names[1]
+    counts = [re.findall(rb"connected_clients:(\d+)", side.native()) for side in pair.ask("INFO", "clients")]
+    assert counts[0] == counts[1] == [b"%d" % len(names[0])]
+    return names[0]
+
+
+def named(pair: Pair, name: str) -> Pair:
+    """Return one more client."""
+    client = pair.client(2)
+    client.both("CLIENT", "SETNAME", name)
+    return client
+
+
+@pytest.mark.parametrize("filter_by", ["ID", "ADDR", "LADDR", "USER", "TYPE"])
+def test_a_killed_client_is_gone_at_once(wire_pair: Pair, filter_by: str) -> None:
+    wire_pair.both("CLIENT", "SETNAME", "killer")
+    victims = [named(wire_pair, f"victim{number}") for number in range(4)]
+    if filter_by == "TYPE":
+        for victim in victims:
+            victim.both("SUBSCRIBE", "ch")
+        assert wire_pair.both("CLIENT", "KILL", "TYPE", "pubsub") == 4
+    else:
+        infos = victims[0].ask("CLIENT", "INFO")
+        words = [fields(side.native().decode())[filter_by.lower()] for side in infos]
+        same = [("CLIENT", "KILL", filter_by, word) for word in words]
+        killed = each(wire_pair, same[0], same[1]).native()
+        assert killed == (1 if filter_by in ("ID", "ADDR") else 4)
+    left = clients_now(wire_pair)
+    assert "victim0" not in left
+    assert "killer" in left
+    assert wire_pair.both("PUBLISH", "ch", "m") == 0
+
+
+def test_a_killed_client_is_gone_within_a_transaction(wire_pair: Pair) -> None:
+    victim = named(wire_pair, "victim")
+    victim.both("SUBSCRIBE", "ch")
+    wire_pair.pipeline(
+        [
+            ("MULTI",),
+            ("CLIENT", "KILL", "TYPE", "pubsub"),
+            ("CLIENT", "LIST", "TYPE", "pubsub"),
+            ("PUBLISH", "ch", "m"),
+            ("EXEC",),
+        ]
+    )
+    assert victim.oracle.read() == victim.kvcore.read()  # the confirmation was read before: this is the end
+    assert "victim" not in clients_now(wire_pair)
+
+
+def test_who_kills_itself_or_quits_is_gone_when_it_hears_so(wire_pair: Pair) -> None:
+    wire_pair.both("CLIENT", "SETNAME", "watcher")
+    for _ in range(5):
+        victim = named(wire_pair, "victim")
+        mine = [("CLIENT", "KILL", "ID", number, "SKIPME", "no") for number in client_ids(victim)]
+        assert each(victim, mine[0], mine[1]).native() == 1
+        assert clients_now(wire_pair) == ["watcher"]
+        leaver = named(wire_pair, "leaver")
+        leaver.both("QUIT")
+        assert clients_now(wire_pair) == ["watcher"]
+
+
+def test_a_killed_client_runs_nothing_of_what_it_sent(wire_pair: Pair) -> None:
+    victim = named(wire_pair, "victim")
+    ids = client_ids(victim)
+    victim.send_raw(b"BLPOP list 0\r\nSET k 1\r\nSET k 2\r\n")
+    wire_pair.wait_blocked(1)
+    each(wire_pair, ("CLIENT", "KILL", "ID", ids[0]), ("CLIENT", "KILL", "ID", ids[1]))
+    assert wire_pair.both("RPUSH", "list", "v") == 1
+    assert wire_pair.both("EXISTS", "k") == 0
+    victim = named(wire_pair, "victim")
+    ids = client_ids(victim)
+    for side, number in zip((victim.oracle, victim.kvcore), ids, strict=True):
+        side.send_raw(f"CLIENT KILL ID {number} SKIPME no\r\nSET k 1\r\n".encode())
+    assert victim.read() == 1
+    assert victim.oracle.read() == victim.kvcore.read() == CLOSED
+    assert wire_pair.both("EXISTS", "k") == 0
+
+
 def test_reply_off_and_skip(wire_pair: Pair) -> None:
     client = wire_pair.client(2)
     client.send_raw(

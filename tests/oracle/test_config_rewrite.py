@@ -169,6 +169,12 @@ def test_the_same_changes_leave_the_same_file(sides: tuple[Side, Side]) -> None:
     same_files(sides)
 
 
+def test_default_save_points_are_written_whole(sides: tuple[Side, Side]) -> None:
+    for value in ("900 1", "3600 1 300 100 60 10000", "", "3600 1 300 100 60 10000"):
+        same(sides, "CONFIG", "SET", "save", value)
+        same_files(sides)
+
+
 def test_a_damaged_file_is_mended(sides: tuple[Side, Side]) -> None:
     for side in sides:
         side.path.write_text(

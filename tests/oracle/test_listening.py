@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,3 +117,45 @@ def test_replies_and_values_are_alike(pair: tuple[list[Path], list[int]], places
     ours = run(paths[1], ports[1], ports[0], places)
     for line, real in zip(ours, theirs, strict=True):
         assert line == real
+
+
+@pytest.mark.parametrize("found", ["socket", "file", "link"])
+def test_what_holds_nothing_makes_way_for_the_socket(tmp_path: Path, found: str) -> None:
+    real = shutil.which("redis-server")
+    if real is None:
+        pytest.skip("no redis-server to compare with")
+    seen = []
+    for name, command in (("real", [real]), ("ours", [sys.executable, "-m", "kvcore"])):
+        path = tmp_path / name
+        if found == "socket":
+            with socket.socket(socket.AF_UNIX) as stale:
+                stale.bind(str(path))
+        elif found == "file":
+            path.touch()
+        else:
+            path.symlink_to(tmp_path / "nowhere")
+        server = begin(command, path, free_port())
+        with redis.Redis(unix_socket_path=str(path)) as client:
+            seen.append((client.ping(), path.is_socket(), path.is_symlink()))
+        server.stop()
+        seen[-1] += (path.exists(),)
+    assert seen == [(True, True, False, False)] * 2
+
+
+def test_who_has_a_client_killed_hears_of_it_after_the_client(pair: tuple[list[Path], list[int]]) -> None:
+    for path in pair[0]:
+        with connect(path) as killer:
+            for _ in range(20):
+                with connect(path) as victim:
+                    victim.sendall(b"CLIENT ID\r\n")
+                    killer.sendall(b"CLIENT KILL ID %b\r\n" % victim.recv(100)[1:-2])
+                    assert killer.recv(100) == b":1\r\n"
+                    victim.setblocking(False)
+                    assert victim.recv(100) == b""  # what is not there yet would raise
+
+
+def connect(path: Path) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(10)
+    client.connect(str(path))
+    return client

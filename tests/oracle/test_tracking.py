@@ -415,3 +415,19 @@ def test_random_sequences(wire_pair: Pair, steps: list[tuple[str, list[Line]]]) 
         for client in wire_pair._clients:
             client.close()
         wire_pair._clients.clear()
+
+
+def test_a_lower_limit_of_the_table_is_heard_before_the_next_reply(trio: Trio, wire_pair: Pair) -> None:
+    wire_pair.config("tracking-table-max-keys", 2)
+    trio.run("t", ("CLIENT", "TRACKING", "on"), ("MGET", "1", "2"))
+    for side in (trio.oracle, trio.kvcore):
+        side.sessions["t"].send(("MULTI",))
+        assert side.sessions["t"].read().text == b"OK"
+    wire_pair.config("tracking-table-max-keys", 1)
+    for side in (trio.oracle, trio.kvcore):
+        session = side.sessions["t"]
+        session.send(("PING",))
+        session.send(("EXEC",))
+        frames = [session.read_any(5) for _ in range(3)]
+        assert [frame.kind for frame in frames] == [">", "+", "*"]
+        assert frames[0].items[0].text == b"invalidate"

@@ -122,6 +122,27 @@ def test_watched_keys_that_expire(wire_pair: Pair, change: str, expired_first: b
         wire_pair.both("DEBUG", "SET-ACTIVE-EXPIRE", 1)
 
 
+def test_subcommands_named_like_commands_that_end_a_transaction(pair: Pair) -> None:
+    check(
+        pair,
+        """
+        MULTI
+        SLOWLOG RESET
+        LATENCY RESET
+        CLUSTER RESET
+        SLOWLOG LEN
+        EXEC
+        """,
+    )
+
+
+@pytest.mark.parametrize("command", ["SLOWLOG RESET", "LATENCY RESET", "CLUSTER RESET"])
+def test_such_subcommands_while_subscribed(wire_pair: Pair, command: str) -> None:
+    subscriber = wire_pair.client(2)
+    subscriber.both("SUBSCRIBE", "ch")
+    subscriber.both(*command.split())
+
+
 def test_subscribing_in_a_transaction(wire_pair: Pair) -> None:
     client = wire_pair.client(protocol=2)
     for words in (

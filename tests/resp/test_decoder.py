@@ -185,6 +185,21 @@ def test_buffered_counts_the_command_begun(kind: type[PythonDecoder]) -> None:
 
 
 @KINDS
+def test_what_waits_is_told_apart(kind: type[PythonDecoder]) -> None:
+    decoder = kind()
+    decoder.feed(b"*4\r\n$3\r\nSET\r\n$10\r\n0123456789\r\n$100000\r\nabc")
+    assert decoder.take() == []
+    assert (decoder.unparsed, decoder.argument_bytes, decoder.announced) == (3, 13, 100_002 - 3)
+    assert decoder.start(2) == b"ab"
+    decoder.feed(b"x" * 99_997 + b"\r\n$30000\r\ny")
+    assert decoder.take() == []
+    assert (decoder.unparsed, decoder.argument_bytes, decoder.announced) == (1, 100_013, 0)  # not worth a reservation
+    decoder.feed(b"y" * 29_999 + b"\r\n")
+    assert len(decoder.take()) == 1
+    assert (decoder.unparsed, decoder.argument_bytes, decoder.announced) == (0, 0, 0)
+
+
+@KINDS
 @pytest.mark.parametrize("claim", [b"*2147483647\r\n", b"*1\r\n$536870912\r\n"])
 def test_a_claim_allocates_nothing(kind: type[PythonDecoder], claim: bytes) -> None:
     decoder = kind()
