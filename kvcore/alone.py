@@ -73,6 +73,10 @@ class Alone:
     def drop(self, session: Session) -> None:
         """Do nothing."""
 
+    def stream_bytes(self, session: Session) -> int:  # noqa: ARG002 - the protocol's argument
+        """Return 0."""
+        return 0
+
     def change_history(self) -> None:
         """Take another identifier."""
         self._engine.replication_id = f"{self._engine.random.getrandbits(160):040x}"
@@ -97,6 +101,26 @@ class Alone:
             "repl_backlog_histlen": 0,
         }
 
+    def loaded(self) -> None:
+        """Do nothing."""
+
+    def loading(self) -> dict[str, str | int]:
+        """Return none."""
+        return {}
+
     def counters(self) -> dict[str, int]:
         """Return none."""
         return {}
+
+    def lags(self) -> bool:
+        """Return False."""
+        return False
+
+    def hurry(self) -> None:
+        """Ask nobody."""
+
+    def report_lag(self) -> None:
+        """Log nothing."""
+
+    def reset_counters(self) -> None:
+        """Do nothing."""

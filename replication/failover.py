@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from kvcore import errors
-from kvcore.errors import CommandError, text
+from kvcore.errors import CommandError, printable
 from kvcore.gates import PAUSED
 from kvcore.replication.replica import ONLINE, Replica
 
@@ -118,7 +118,7 @@ class Failover:
         if line.startswith(_ACCEPTED):
             self._end()
             return True
-        logger.info("Failover target rejected psync request: %s", text(line))
+        logger.info("The failover target answered PSYNC with: %s", printable(line))
         self.abort("Failover target rejected psync request")
         return False
 

@@ -25,7 +25,7 @@ from kvcore.arguments import integer
 from kvcore.background import PAUSE_MS
 from kvcore.effects import REPLICAS, Effect
 from kvcore.engine import Engine
-from kvcore.errors import CommandError, text
+from kvcore.errors import CommandError, printable, text
 from kvcore.gates import PAUSED, REPLICA
 from kvcore.replication.failover import Failover
 from kvcore.replication.own_keys import OwnKeys
@@ -166,6 +166,8 @@ class Primary:
             self._catch_up(replica)
         self._judge()
         self._engine.acknowledgements.advance()
+        if self._engine.shutdown.waiting_ms:
+            self._engine.on_deadline(replica.acked_ms)
 
     def hear(self, session: Session) -> None:
         """Take note that a replica is alive although it does not say how far it is: it loads a snapshot."""
@@ -233,9 +235,16 @@ class Primary:
         self._sent_to_others += replica.given
         logger.info("Connection with replica %s lost.", replica.name)
         self._transfers.forget(replica)
+        if self._stream is not None:
+            self._stream.trim(self._needed_from(self._stream))
         if not self.replicas:
             self._idle_since_ms = self._engine.now_ms()
         self._judge()
+
+    def stream_bytes(self, session: Session) -> int:
+        """Return how many bytes of the stream were sent to a client, 0 if it is no replica that is sent any."""
+        replica = self.replicas.get(session)
+        return replica.given - replica.exempt if replica is not None and replica.fed else 0
 
     def change_history(self) -> None:
         """Begin another history: no replica can go on (DEBUG CHANGE-REPL-ID)."""
@@ -280,11 +289,12 @@ class Primary:
         engine.keyspace.frozen = True
         self.upstream = upstream = Upstream(engine, self, host, port, failover=failover)
         self.link_changed()
+        engine.on_role_change()
         for session in list(engine.sessions.values()):
             blocked = session.blocked
             if blocked is not None and not blocked.paused:
                 session.interrupt |= CLOSE  # what it waits for may come elsewhere now
-                engine.blocking.finish(blocked, CommandError(errors.ROLE_CHANGED))
+                engine.blocking.fail(blocked, CommandError(errors.ROLE_CHANGED))
         self._judge()
         engine.on_deadline(engine.now_ms())
         return upstream
@@ -296,7 +306,7 @@ class Primary:
 
     def take_over(self, history: bytes) -> None:
         """Become a primary because the present one asks for it (PSYNC with FAILOVER); raise CommandError."""
-        logger.warning("Failover request received for replid %s.", text(history))
+        logger.warning("Failover request received for replid %s.", printable(history))
         if self.upstream is None:
             raise CommandError(errors.FAILOVER_TO_PRIMARY)
         if text(history).lower() != self._engine.replication_id:
@@ -322,6 +332,7 @@ class Primary:
         engine.config.assign("replicaof", ())
         engine.gate &= ~REPLICA
         engine.keyspace.frozen = bool(engine.gate & PAUSED)
+        engine.on_role_change()
         self._own_keys.clear()
         self.second_id, self.second_offset = engine.replication_id, self.offset + 1
         engine.replication_id = f"{engine.random.getrandbits(160):040x}"
@@ -348,6 +359,11 @@ class Primary:
         logger.info("Discarding previously cached master state.")
         self._knows_position = False
 
+    def loaded(self) -> None:
+        """Go on where the snapshot was taken that was loaded, after this was made."""
+        if self._engine.saved_position is not None:
+            self._restore(self._engine.saved_position, self.upstream is not None)
+
     def _restore(self, position: tuple[str, int, int], follows: bool) -> None:
         """Go on where the snapshot was taken that was loaded: as a replica in that history, else behind it."""
         history, self._offset, self.database = position
@@ -357,7 +373,12 @@ class Primary:
             return
         self.second_id, self.second_offset = history, self._offset + 1
         self._idle_since_ms = self._engine.now_ms()
-        self._set_stream(Stream(self._offset, self._engine.config.integer("repl-backlog-size")))
+        stream = Stream(self._offset, self._engine.config.integer("repl-backlog-size"))
+        for index, key in self._engine.saved_ends:
+            stream.add_unit([(index, [b"DEL", key])])
+        stream.trim(stream.end + 1)
+        self._engine.saved_ends = []
+        self._set_stream(stream)
 
     def _database(self) -> int:
         """Return the database that the next command of the stream is for, if it is no SELECT."""
@@ -422,6 +443,34 @@ class Primary:
         """Have the replicas say how far they are."""
         if any(replica.fed and replica.acked < self.offset for replica in self.replicas.values()):
             self._feed(_GET_ACK)
+
+    # The end of the server
+
+    def lags(self) -> bool:
+        """Say whether a replica lacks some of the stream, or has not said that it has it."""
+        return any(replica.acked != self.offset for replica in self.replicas.values())
+
+    def hurry(self) -> None:
+        """Ask the replicas how far they are."""
+        if self._stream is not None and self.upstream is None:
+            self._feed(_GET_ACK)
+
+    def report_lag(self) -> None:
+        """Log which replicas lack something now that the server ends."""
+        replicas = list(self.replicas.values())
+        lagging = [replica for replica in replicas if replica.acked != self.offset]
+        for replica in lagging:
+            logger.warning(
+                "Lagging replica %s reported offset %d behind master, lag=%d, state=%s.",
+                replica.name,
+                self.offset - replica.acked,
+                (self._engine.now_ms() - replica.acked_ms) // 1000 if replica.state == ONLINE else 0,
+                replica.state,
+            )
+        if replicas:
+            logger.info(
+                "%d of %d replicas are in sync when shutting down.", len(replicas) - len(lagging), len(replicas)
+            )
 
     def _offset_of(self, unit: int) -> int:
         """Return an offset behind the bytes of a unit, the same each time: behind some units more, but no question."""
@@ -554,6 +603,7 @@ class Primary:
             replica.finish()
             return
         replica.state = ONLINE
+        replica.exempt = replica.given
         replica.starts_on_ack = starts_on_ack
         replica.acked_ms = self._engine.now_ms()
         if not starts_on_ack:
@@ -624,6 +674,7 @@ class Primary:
         assert stream is not None
         engine = self._engine
         hard, soft, soft_s = engine.config.output_limit("replica")
+        hard = hard and max(hard, stream.limit)  # below that it could go on at once, and be closed again
         lag = stream.end + 1 - replica.next_offset
         if not soft or lag <= soft:
             replica.over_soft_ms = 0
@@ -701,8 +752,16 @@ class Primary:
         }
         return fields
 
+    def loading(self) -> dict[str, str | int]:
+        """Return the fields of INFO persistence about the primary's data set while it comes in."""
+        return {} if self.upstream is None else self.upstream.loading()
+
     def counters(self) -> dict[str, int]:
         """Return fields of other sections of INFO that replicas have a part in."""
+        stream = self._stream
+        kept = stream.size if stream is not None else 0
+        backlog = min(kept, stream.limit) if stream is not None and self.replicas else kept
+        unsent = sum(replica.session.peer.output_buffer for replica in self.replicas.values())
         return {
             "total_net_repl_input_bytes": self.received_bytes,
             "total_net_repl_output_bytes": self._sent_to_others + sum(each.given for each in self.replicas.values()),
@@ -710,9 +769,15 @@ class Primary:
             "sync_full": self.full_syncs,
             "sync_partial_ok": self.partial_syncs,
             "sync_partial_err": self.partial_refusals,
-            "mem_replication_backlog": self._stream.size if self._stream is not None else 0,
-            "mem_clients_slaves": sum(replica.session.peer.output_buffer for replica in self.replicas.values()),
+            "mem_replication_backlog": backlog,
+            "mem_total_replication_buffers": kept + unsent,
+            "mem_clients_slaves": kept - backlog + unsent,
         }
+
+    def reset_counters(self) -> None:
+        """Zero those of them that count (CONFIG RESETSTAT)."""
+        self.full_syncs = self.partial_syncs = self.partial_refusals = self.received_bytes = 0
+        self._sent_to_others = -sum(each.given for each in self.replicas.values())
 
 
 def _nothing() -> None:

@@ -33,6 +33,7 @@ class Replica:
         "attached",
         "bare",
         "exclude",
+        "exempt",
         "given",
         "knows_ids",
         "marked",
@@ -76,6 +77,8 @@ class Replica:
         self.waiting_since_ms = 0
         self.marked = False
         """Its snapshot comes between two marks."""
+        self.exempt = 0
+        """How many of the bytes that were sent to it were its snapshot: no output limit is meant for them."""
         self.given = 0
         """Bytes that were sent to it."""
         self.taken = 0

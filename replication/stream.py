@@ -61,7 +61,10 @@ class Stream:
                 self._selected = db
             parts.append(pack(argv))
         data = Raw(parts[0] if len(parts) == 1 else b"".join(parts))
-        self.add(data)
+        if len(data) < 2 * BLOCK_BYTES:
+            parts = [data]
+        for part in parts:  # a large unit can be forgotten piece by piece
+            self.add(part)
         return data
 
     def add(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from kvcore.background import REPLICAS
 from kvcore.rdb.file_writer import Account, Checksum, FileWriter
 from kvcore.replication.replica import DONE, SENDING, Replica
 from kvcore.replication.stream import Stream
-from kvcore.replication.transfer import FileTransfer, StreamedTransfer
+from kvcore.replication.transfer import FileTransfer, ReplicasLostError, StreamedTransfer
 from kvcore.version import REDIS_VERSION
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Synchronisations:
             transfer = (
                 StreamedTransfer(group, b"%040x" % engine.random.getrandbits(160), checksum)
                 if marked
-                else FileTransfer(config.string("dir"), checksum)
+                else FileTransfer(config.string("dir"), checksum, group)
             )
         except OSError as error:
             logger.warning("SYNC failed: %s", error)
@@ -123,6 +123,8 @@ class Synchronisations:
             ended(transfer.error)
         else:
             engine.background.start(form, form.begin(account), transfer, ended, REPLICAS)
+            kind = "RDB transfer" if marked else "saving"
+            logger.info("Background %s started by pid %d", kind, engine.process.pid)
 
     def _account(self, stream: Stream) -> Account:
         engine = self._engine
@@ -143,6 +145,7 @@ class Synchronisations:
             else:
                 transfer.discard()
             return
+        logger.warning("Diskless rdb transfer, done reading from pipe, %d replicas still up.", len(left))
         for replica in left:
             logger.info(
                 "Streamed RDB transfer with replica %s succeeded (socket). "
@@ -182,7 +185,7 @@ def _wants_mark(replica: Replica, streamed: bool) -> bool:
 
 
 def _fail(group: list[Replica], error: BaseException) -> None:
-    logger.warning("SYNC failed: %s", error)
+    logger.warning("%s" if isinstance(error, ReplicasLostError) else "SYNC failed: %s", error)
     for replica in group:
         if replica.attached:
             replica.close()

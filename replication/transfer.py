@@ -44,7 +44,7 @@ class StreamedTransfer:
         """Why it is of no use to go on."""
         if any(replica.attached for replica in self.replicas):
             return None
-        return ReplicasLostError("Diskless rdb transfer, last replica dropped")
+        return ReplicasLostError("Diskless rdb transfer, last replica dropped, killing fork child.")
 
     def write(self, data: bytes) -> None:
         """Send bytes that follow those before."""
@@ -84,10 +84,11 @@ class StreamedTransfer:
 class FileTransfer:
     """A snapshot in a file without a name, sent once its length is known."""
 
-    __slots__ = ("_checksum", "_error", "_file", "_sent", "ended", "size")
+    __slots__ = ("_checksum", "_error", "_file", "_replicas", "_sent", "ended", "size")
 
-    def __init__(self, folder: str, checksum: Checksum) -> None:
+    def __init__(self, folder: str, checksum: Checksum, replicas: Sequence[Replica]) -> None:
         """The file takes its place in ``folder``; raises OSError."""
+        self._replicas = list(replicas)
         self._file = tempfile.TemporaryFile(dir=folder, buffering=_READ_BYTES)  # noqa: SIM115 - outlives this call
         self._checksum = checksum
         self._error: OSError | None = None
@@ -98,7 +99,9 @@ class FileTransfer:
 
     @property
     def error(self) -> BaseException | None:
-        """What went wrong."""
+        """What went wrong, or why the file is of no use to anybody."""
+        if self._error is None and not self.ended and not any(replica.attached for replica in self._replicas):
+            return ReplicasLostError("the last replica that the file was for is gone")
         return self._error
 
     def write(self, data: bytes) -> None:

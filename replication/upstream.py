@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 from kvcore.acl.users import User
 from kvcore.blocking import Blocked
-from kvcore.errors import CommandError, KvcoreError, ProtocolError, text
+from kvcore.errors import CommandError, KvcoreError, ProtocolError, printable, text
 from kvcore.gates import BUSY, PAUSED
-from kvcore.keyspace import Keyspace
-from kvcore.loading import Loader
-from kvcore.rdb.file_reader import FileReader
+from kvcore.replication.incoming import BESIDE, EXCLUSIVE, MARK_BYTES, Incoming, LinkError, mode_for
 from kvcore.replies import Reply
 from kvcore.resp.decoder import Decoder
 from kvcore.resp.encoder import encode
@@ -43,11 +41,12 @@ CONNECTED: Final = "connected"
 _SECOND_MS: Final = 1000
 _LINE_MAX: Final = 1 << 16
 _ID_BYTES: Final = 40
-_MARK_BYTES: Final = 40
 _ALIVE: Final = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
 """Errors to PING that show a primary: it wants to know first who asks."""
 
 
+_HELD_MAX: Final = 1 << 20
+_HELD_UP_MS: Final = 10.0
 _NO_LIMIT: Final = (1 << 63) - 1
 _BEGINNINGS: Final = b"*\r\n"
 """What a command of the stream begins with, or stands between two."""
@@ -55,49 +54,7 @@ _BEGINNINGS: Final = b"*\r\n"
 _FRAME: Final = {word.encode(): word.lower() for word in ("multi", "MULTI", "exec", "EXEC", "replconf", "REPLCONF")}
 """Commands of the stream that are looked at here, as servers spell them."""
 
-
-class LinkError(KvcoreError):
-    """The primary said something that ends the link; it is made again later."""
-
-
-class _Transfer:
-    """A data set on its way in, into databases that nobody sees yet."""
-
-    __slots__ = ("keyspace", "left", "libraries", "loader", "mark", "reader", "received", "size")
-
-    def __init__(self, engine: Engine, size: int, mark: bytes) -> None:
-        """``size`` is in bytes, -1 if ``mark`` ends the transfer instead."""
-        self.size = size
-        self.mark = mark
-        self.left = size
-        self.received = 0
-        self.keyspace = Keyspace(engine.clock, len(engine.keyspace.databases))
-        self.libraries: list[bytes] = []
-        self.loader = Loader(
-            self.keyspace.databases, engine.now_ms(), self.libraries.append, keep_uses=True, keep_expired=True
-        )
-        self.reader = FileReader(
-            self.loader, engine.limits, databases=len(engine.keyspace.databases), size=max(0, size)
-        )
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Take bytes; return those behind the end, None while it has not come. Raises RdbError, LinkError."""
-        self.received += len(data)
-        if self.size >= 0:
-            part, rest = data[: self.left], data[self.left :]
-            self.left -= len(part)
-            self.reader.feed(part)
-            if self.left:
-                return None
-            self.reader.finish()
-            return rest
-        self.reader.feed(data)
-        tail = self.reader.tail
-        if not self.reader.done or len(tail) < _MARK_BYTES:
-            return None
-        if not tail.startswith(self.mark):
-            raise LinkError("the transfer does not end with its mark")
-        return tail[_MARK_BYTES:]
+_EXEC: Final = (b"exec", b"EXEC")
 
 
 class LinkPeer:
@@ -106,6 +63,7 @@ class LinkPeer:
     __slots__ = ("_upstream", "_wire", "address")
 
     output_buffer = 0
+    announced = argument_bytes = request_bytes = 0
 
     def __init__(self, address: str, wire: Wire, upstream: Upstream) -> None:
         self.address = address
@@ -174,7 +132,7 @@ class Upstream:
         self._raw = bytearray()  # of the stream, what has not been applied
         self._held: list[bytes] = []
         self._unit: list[list[bytes]] = []  # a transaction whose EXEC has not come
-        self._transfer: _Transfer | None = None
+        self._transfer: Incoming | None = None
         self._history = ""
         self._offset = 0
         self._bare = False
@@ -248,7 +206,7 @@ class Upstream:
 
     def _hang_up(self) -> None:
         wire, self._wire = self._wire, None
-        self._transfer = None
+        self._end_transfer()
         if self.session is not None:
             self._owner.database = self.session.call.db.index
             self._engine.drop(self.session)
@@ -258,10 +216,17 @@ class Upstream:
 
     def _fail(self, why: str) -> None:
         """End the link because of something; it is made again."""
-        was_up = self.state == CONNECTED
+        was_up, was_sync = self.state == CONNECTED, self.state == SYNC
+        transfer = self._transfer
         logger.warning("%s", why)
+        if transfer is not None and transfer.mode != BESIDE:
+            logger.warning("Failed trying to load the MASTER synchronization DB from socket: %s", why)
         self._hang_up()
         self._enter(CONNECT)
+        if transfer is not None and transfer.mode != BESIDE:
+            logger.info("MASTER <-> REPLICA sync: Discarding temporary DB in background")
+        if was_sync:
+            logger.info("Reconnecting to MASTER %s:%d after failure", self.host, self.port)
         now_ms = self._engine.now_ms()
         if was_up:
             logger.warning("Connection with master lost.")
@@ -305,7 +270,17 @@ class Upstream:
     def lost(self, reason: str) -> None:
         """Hear that the link is gone."""
         if self._wire is not None:
-            self._fail(reason)
+            self._fail(reason if self._transfer is None else self._transfer.broken(reason))
+
+    def delay_ms(self) -> float:
+        """Return for how many milliseconds nothing more is to be read."""
+        if self._transfer is not None:
+            delay_ms = self._transfer.delay_ms()
+        else:
+            delay_ms = _HELD_UP_MS if sum(map(len, self._held)) > _HELD_MAX else 0.0
+        if delay_ms:
+            self._last_io_ms = self._engine.now_ms()
+        return delay_ms
 
     def _take(self, data: bytes) -> bytes | None:
         """Do what the state asks for; return what is left for another state."""
@@ -354,7 +329,7 @@ class Upstream:
         elif step == "auth" and is_error:
             raise LinkError(f"Unable to AUTH to MASTER: {text(line)}")
         elif is_error:
-            logger.info("(Non critical) Master does not understand REPLCONF %s: %s", step, text(line))
+            logger.info("(Non critical) Master does not understand REPLCONF %s: %s", step, printable(line))
         if not self._expected:
             self._ask()
 
@@ -407,7 +382,7 @@ class Upstream:
         elif line.startswith((b"-NOMASTERLINK", b"-LOADING")):
             raise LinkError(f"Master is currently unable to PSYNC but should be in the future: {text(line)}")
         elif line.startswith(b"-"):
-            logger.info("Master does not support PSYNC or is in error state (reply: %s)", text(line))
+            logger.info("Master does not support PSYNC or is in error state (reply: %s)", printable(line))
             logger.info("Retrying with SYNC...")
             self._history, self._offset, self._bare = "", -1, True
             self._enter(SYNC)
@@ -430,23 +405,39 @@ class Upstream:
     def _begin_transfer(self, line: bytes) -> None:
         if line.startswith(b"-"):
             raise LinkError(f"MASTER aborted replication with an error: {text(line[1:])}")
+        engine = self._engine
+        mode = mode_for(engine, self._history)
         kind, mark = line[:1], line[5:]
-        if line.startswith(b"$EOF:") and len(mark) == _MARK_BYTES:
+        if line.startswith(b"$EOF:") and len(mark) == MARK_BYTES:
             logger.info("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser")
-            self._transfer = _Transfer(self._engine, -1, mark)
+            self._transfer = Incoming(engine, mode, -1, mark)
         elif kind == b"$" and line[1:].isdigit():
             size = int(line[1:])
             logger.info("MASTER <-> REPLICA sync: receiving %d bytes from master to parser", size)
-            self._transfer = _Transfer(self._engine, size, b"")
+            self._transfer = Incoming(engine, mode, size)
         else:
-            raise LinkError(f"Bad protocol from MASTER, the first byte is not '$' (we received '{text(line[:40])}')")
+            raise LinkError(
+                f"Bad protocol from MASTER, the first byte is not '$' (we received '{text(line[:40])}'), "
+                "are you sure the host and port are right?"
+            )
+        if mode != BESIDE:
+            engine.begin_receiving(exclusive=mode == EXCLUSIVE)
+            logger.info("MASTER <-> REPLICA sync: Loading DB in memory")
 
-    def _adopt(self, transfer: _Transfer) -> None:
+    def _end_transfer(self) -> None:
+        self._transfer = None
+        self._engine.end_receiving()
+
+    def _adopt(self, transfer: Incoming) -> None:
         """Put the data set that was received in the place of the old one. O(databases), O(keys) with a memory limit."""
         engine = self._engine
-        self._transfer = None
-        logger.info("MASTER <-> REPLICA sync: Flushing old data")
-        logger.info("MASTER <-> REPLICA sync: Loading DB in memory")
+        self._end_transfer()
+        if transfer.mode == BESIDE:
+            logger.info("MASTER <-> REPLICA sync: Flushing old data")
+            logger.info("MASTER <-> REPLICA sync: Loading DB in memory")
+        logger.info("Done loading RDB, keys loaded: %d, keys expired: 0.", transfer.loader.loaded)
+        if transfer.mode != BESIDE:
+            logger.info("MASTER <-> REPLICA sync: Swapping active DB with loaded DB")
         engine.libraries.flush()
         for db, loaded in zip(engine.keyspace.databases, transfer.keyspace.databases, strict=True):
             transfer.loader.replace(loaded, db)
@@ -459,7 +450,8 @@ class Upstream:
         engine.statistics.dirty = 0
         stream_db = transfer.loader.aux.get(b"repl-stream-db", b"0")
         self._owner.adopt(self._history, max(0, self._offset))
-        logger.info("Done loading RDB, keys loaded: %d, keys expired: 0.", transfer.loader.loaded)
+        if transfer.mode != BESIDE:
+            logger.info("MASTER <-> REPLICA sync: Discarding old DB in background")
         logger.info("MASTER <-> REPLICA sync: Finished with success")
         self._go_online(int(stream_db) if stream_db.isdigit() else 0)
         engine.persistence.replaced()
@@ -564,23 +556,30 @@ class Upstream:
             keyspace.frozen, keyspace.replaying = engine.is_replica, False
         session.outbox.clear()
         session.last_ms = self._last_io_ms
-        for argv, reply in zip(commands, replies, strict=False):
-            if isinstance(reply, CommandError | list):
-                self._complain(argv, reply)
+        for number, reply in enumerate(replies):
+            if isinstance(reply, CommandError):
+                self._complain(commands[number], reply)
+            elif isinstance(reply, list) and commands[number][0] in _EXEC:
+                for back, each in enumerate(reversed(reply), 1):
+                    if isinstance(each, CommandError):
+                        self._complain(commands[number - back], each)
             elif isinstance(reply, Blocked):
                 engine.blocking.remove(reply)
 
-    @staticmethod
-    def _complain(argv: list[bytes], reply: CommandError | list[Reply]) -> None:
-        """Log that a command failed which did not where it came from."""
-        for each in reply if isinstance(reply, list) else [reply]:
-            if isinstance(each, CommandError):
-                logger.critical(
-                    "== CRITICAL == This replica is sending an error to its master: '%s' "
-                    "after processing the command '%s'",
-                    each,
-                    text(argv[0]),
-                )
+    def _complain(self, argv: list[bytes], error: CommandError) -> None:
+        """Log that a command failed which did not where it came from, and end the process if that is wanted."""
+        engine = self._engine
+        engine.statistics.unexpected_errors += 1
+        name = engine.resolve(argv).full_name or "<unknown>"
+        logger.critical(
+            "== CRITICAL == This replica is sending an error to its master: '%s' after processing the command '%s'",
+            error,
+            name,
+        )
+        if engine.read_only and engine.config.string("propagation-error-behavior") != "ignore":
+            line = "This replica panicked sending an error to its master after processing the command '%s'"
+            logger.critical(line, name)
+            engine.process.crash(False)
 
     def _advance(self, left: int) -> None:
         """Count what ran as applied, all but the last ``left`` bytes of whole commands, and pass it on."""
@@ -592,6 +591,10 @@ class Upstream:
             del self._raw[:done]
 
     # INFO
+
+    def loading(self) -> dict[str, str | int]:
+        """Return the fields of INFO persistence about a transfer that clients know of."""
+        return {} if self._transfer is None else self._transfer.fields()
 
     def fields(self) -> dict[str, str | int]:
         """Return the fields of INFO replication about the primary."""

@@ -91,7 +91,7 @@ def _change_role(call: Call, host: bytes, port: bytes) -> Reply:
     number = integer_in_range(port, 0, _PORT_MAX, errors.INVALID_PRIMARY_PORT)
     reply = replication.follow(errors.text(host), number)
     if reply == "OK":
-        logger.info("REPLICAOF %s:%d enabled (user request from '%s')", errors.text(host), number, _describe(call))
+        logger.info("REPLICAOF %s:%d enabled (user request from '%s')", errors.printable(host), number, _describe(call))
     return reply
 
 

@@ -22,7 +22,10 @@ SECONDS: Final = 20.0
 QUIET_S: Final = 0.03
 """How long nothing must come of a server that has done all it was asked for, until what came is taken for all."""
 
-PRIMARY: Final = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600")
+PRIMARY: Final = (
+    *("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"),
+    *("--shutdown-timeout", "0"),  # at a test's end nobody's lag matters
+)
 
 
 class Member:
@@ -201,8 +204,33 @@ class Talk:
             data += piece
         return data
 
+    def is_closed(self) -> bool:
+        """Say whether the server has closed the link, and everything it sent was read."""
+        self._socket.setblocking(False)
+        try:
+            return self._ended or not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def close(self) -> None:
         self._socket.close()
+
+
+def say(member: Member, talk: Talk, message: bytes) -> None:
+    """Send a message, and wait until the server has read it: what INFO tells after that is not older."""
+    question = len(encode_command(("INFO", "stats")))
+    read = int(member.info("stats")["total_net_input_bytes"])
+    expected = read + len(message)
+    talk.send(message)
+
+    def is_read() -> bool:
+        nonlocal expected
+        expected += question
+        return int(member.info("stats")["total_net_input_bytes"]) >= expected or talk.is_closed()
+
+    wait_until(is_read, lambda: (message, member.info("stats")))
 
 
 def converse(
@@ -216,7 +244,7 @@ def converse(
     found = []
     try:
         for number, message in enumerate(messages):
-            talk.send(message)
+            say(member, talk, message)
             settle(member)
             size = len(like[number][1]) if like else 0
             data = talk.read_until(lambda data, size=size: len(masked(data)) >= size, SECONDS)  # type: ignore[misc]

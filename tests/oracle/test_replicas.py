@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -370,7 +371,7 @@ def test_a_replica_that_reads_nothing_is_closed(group: Group) -> None:
         if primary.info("replication")["connected_slaves"] == "1":
             break
     assert primary.info("replication")["connected_slaves"] == "1"
-    assert "closed for overcoming of output buffer limits" in primary.server.log()
+    assert "closed ASAP for overcoming of output buffer limits" in primary.server.log()
     same_data(primary, replica)
     talk.close()
 
@@ -387,3 +388,90 @@ def test_a_link_with_tls(group: Group, tmp_path: Path, frontend: str) -> None:
     wait_for_link(replica)
     write(primary, 12, 500)
     same_data(primary, replica)
+
+
+# The end of the primary
+
+
+@pytest.mark.parametrize("kind", ["kvcore", "real"])
+def test_the_primary_waits_for_a_replica_that_lags_behind(group: Group, kind: str) -> None:
+    options = ("--shutdown-timeout", "60")
+    primary = group.kvcore("asyncio", *options) if kind == "kvcore" else group.real(*options)
+    replica = group.replica_of(primary)
+    primary("SET", "k", 1)
+    same_data(primary, replica)
+    replica.server.signal(signal.SIGSTOP)
+    try:
+        primary("INCR", "k")
+        leaving, refused = (primary.server.connect() for _ in range(2))
+        leaving.send(("SHUTDOWN",))
+        wait_until(lambda: "shutdown_in_milliseconds" in primary.info("server"), lambda: primary.info("server"))
+        refused.send(("SHUTDOWN", "NOW"))
+        wait_until(lambda: primary.info("clients")["blocked_clients"] == "2", lambda: primary.info("clients"))
+        primary("SHUTDOWN", "ABORT")
+        for session in (leaving, refused):
+            assert session.read(SECONDS).text == b"ERR Errors trying to SHUTDOWN. Check logs."
+        assert "shutdown_in_milliseconds" not in primary.info("server")
+        primary.server.signal(signal.SIGTERM)
+        wait_until(lambda: "Waiting for replicas" in primary.server.log()[-200:], primary.server.log)
+    finally:
+        replica.server.signal(signal.SIGCONT)
+    assert primary.server.wait(SECONDS) == 0
+    assert "1 of 1 replicas are in sync when shutting down." in primary.server.log()
+    assert replica("GET", "k").text == b"2"
+
+
+@pytest.mark.parametrize("kind", ["kvcore", "real"])
+def test_an_output_limit_below_the_backlog_is_no_limit(group: Group, kind: str) -> None:
+    options = (
+        *("--client-output-buffer-limit", "replica", "100kb", "100kb", "0", "--repl-backlog-size", "50mb"),
+        *("--rdbcompression", "no"),
+    )
+    primary = group.kvcore("asyncio", *options) if kind == "kvcore" else group.real(*options)
+    primary("SET", "before", "x" * 5_000_000)  # a snapshot is no output that has a limit
+    replica = group.replica_of(primary)
+    primary("CONFIG", "SET", "client-output-buffer-limit", "replica 100kb 0 0")
+    replica.server.signal(signal.SIGSTOP)
+    try:
+        for number in range(3):
+            primary("SET", f"later{number}", "y" * 10_000_000)
+    finally:
+        replica.server.signal(signal.SIGCONT)
+    same_data(primary, replica)
+    assert primary.info("stats")["sync_full"] == "1"
+    assert primary.info("stats")["sync_partial_ok"] == "0"
+
+
+@pytest.mark.parametrize("kind", ["kvcore", "real"])
+def test_a_value_above_the_output_limit_costs_one_synchronisation(group: Group, kind: str) -> None:
+    options = ("--client-output-buffer-limit", "replica", "32768", "32768", "60", "--repl-backlog-size", "16384")
+    primary = group.kvcore("asyncio", *options) if kind == "kvcore" else group.real(*options)
+    replica = group.replica_of(primary)
+    primary("SET", "large", Random(1).randbytes(300_000))
+    same_data(primary, replica)
+    primary("SET", "k", "v")
+    same_data(primary, replica)
+    assert primary.info("stats")["sync_partial_ok"] == "0"
+    assert int(primary.info("stats")["sync_full"]) <= 2
+    assert primary("CONFIG", "RESETSTAT").text == b"OK"
+    assert primary.info("stats")["sync_full"] == "0"
+
+
+@pytest.mark.parametrize("kind", ["kvcore", "real"])
+def test_a_command_for_replicas_alone(group: Group, kind: str) -> None:
+    primary = group.kvcore("asyncio") if kind == "kvcore" else group.real()
+    replicas = group.replica_of(primary), group.kvcore("asyncio")
+    replicas[1].follow(primary)
+    wait_for_link(replicas[1])
+    assert primary.ask("DEBUG", "REPLICATE").text.startswith(b"ERR unknown subcommand or wrong number of arguments")
+    primary("DEBUG", "REPLICATE", "set", "k", "theirs")
+    primary("DEBUG", "REPLICATE", "no-such-command")
+    wait_for_offset(primary, *replicas)
+    assert primary("EXISTS", "k").native() == 0
+    lines = []
+    for replica in replicas:
+        assert replica("GET", "k").text == b"theirs"
+        assert replica.info("stats")["unexpected_error_replies"] == "1"
+        said = [line for line in replica.server.log().splitlines() if "== CRITICAL ==" in line]
+        lines.append([line.partition("# ")[2].replace("'ERR ", "'") for line in said])
+    assert lines[0] == lines[1]

@@ -8,7 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.oracle.harness import Pair, check
-from tests.oracle.links import SECONDS, Group, Member, Talk, converse, group, masked, open_group, settle, wait_until
+from tests.oracle.links import (
+    SECONDS,
+    Group,
+    Member,
+    Talk,
+    converse,
+    group,
+    masked,
+    open_group,
+    say,
+    settle,
+    wait_until,
+)
 from tests.oracle.wire import encode_command as c
 
 __all__ = ["group"]
@@ -187,7 +199,7 @@ def test_going_on_from_any_offset(primaries: tuple[Member, Member]) -> None:
     answers: list[tuple[int, list[list[tuple[bytes, bytes]]]]] = []
     for member in primaries:
         talk = Talk(member.port)
-        talk.send(EVERYTHING)
+        say(member, talk, EVERYTHING)
         settle(member)
         begin = member.offset()
         for number in range(50):

@@ -20,7 +20,7 @@ class SlowPeer:
         self.address = address
         self.local_address = "127.0.0.1:6379"
         self.descriptor = -1
-        self.query_buffer = 0
+        self.query_buffer = self.announced = self.argument_bytes = self.request_bytes = 0
         self.output_buffer = 0
 
 

@@ -171,9 +171,11 @@ def test_a_primary_goes_on_behind_its_snapshot() -> None:
     assert again.engine.replication_id != history
     assert (again.primary.second_id, again.primary.second_offset) == (history, offset + 1)
     link = Link(again.engine)
-    assert link.continue_from(history, offset + 1) == b"+CONTINUE\r\n"
-    again.engine.tick()
-    assert link.read() == command("SELECT", 2) + command("DEL", "brief")
+    assert link.continue_from(history, offset + 1) == b"+CONTINUE\r\n" + command("SELECT", 2) + command("DEL", "brief")
+    assert again.snapshots.fields()["rdb_last_load_keys_expired"] == 1
+    for words in (("SELECT", 2), ("SET", "k", 2)):
+        again.client(*words)
+    assert link.read() == command("SET", "k", 2)
 
 
 def test_without_a_stream_the_file_tells_of_none() -> None:

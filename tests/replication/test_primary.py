@@ -315,6 +315,7 @@ def test_what_is_kept_for_a_replica_has_a_limit(
     engine: Engine, client: Client, clock: ManualClock, replica: Link, limit: str, seconds: int
 ) -> None:
     engine.config.set("client-output-buffer-limit", limit)
+    engine.config.set("repl-backlog-size", "16384")
     replica.follow("eof")
     settle(engine)
     for _ in range(99):
@@ -332,6 +333,70 @@ def test_what_is_kept_for_a_replica_has_a_limit(
         engine.tick()
     assert replica.closed
     assert engine.statistics.output_limit_disconnections == 1
+
+
+def test_the_limit_is_never_below_the_backlog(
+    engine: Engine, client: Client, clock: ManualClock, replica: Link
+) -> None:
+    engine.config.set("client-output-buffer-limit", "slave 100000 0 0")
+    engine.config.set("repl-backlog-size", "200000")
+    replica.follow("eof")
+    settle(engine)
+    client("SET", "k", "x" * 150_000)
+    clock.advance(1000)
+    engine.tick()
+    assert not replica.closed
+    client("SET", "k", "x" * 60_000)
+    clock.advance(1000)
+    engine.tick()
+    assert replica.closed
+
+
+def test_a_snapshot_is_no_part_of_what_is_limited(engine: Engine, client: Client, replica: Link) -> None:
+    client("SET", "large", "x" * 50_000)
+    replica.follow("eof")
+    settle(engine)
+    replication = engine.replication
+    assert replica.unread > 1000
+    assert replication.stream_bytes(replica.session) == 0
+    client("SET", "k", "v")
+    assert replication.stream_bytes(replica.session) == 0  # it has not said that it has the snapshot
+    replica.acknowledge(0)
+    sent = offset_of(engine)
+    assert replication.stream_bytes(replica.session) == sent
+    assert replication.stream_bytes(client.session) == 0
+
+
+def test_what_was_kept_for_a_replica_goes_with_it(engine: Engine, client: Client, replica: Link) -> None:
+    engine.config.set("repl-backlog-size", "16384")
+    replica.follow("eof")
+    settle(engine)
+    for _ in range(20):
+        client("SET", "k", "x" * 20_000)
+    counters = engine.replication.counters()
+    assert counters["mem_total_replication_buffers"] > 400_000
+    assert counters["mem_replication_backlog"] == 16384
+    assert counters["mem_clients_slaves"] > 380_000
+    replica.hang_up()
+    assert engine.replication.counters()["mem_total_replication_buffers"] < 50_000
+
+
+def test_counters_are_reset(engine: Engine, client: Client, replica: Link) -> None:
+    replica.follow("eof")
+    settle(engine)
+    assert engine.replication.counters()["total_net_repl_output_bytes"] > 0
+    assert client("CONFIG", "RESETSTAT") == "OK"
+    counters = engine.replication.counters()
+    for name in ("sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_output_bytes"):
+        assert counters[name] == 0, name
+
+
+def test_a_command_may_be_sent_that_did_not_run(engine: Engine, client: Client, online: Link) -> None:
+    engine.config.assign("enable-debug-command", "yes")
+    assert client("DEBUG", "REPLICATE", "set", "k", "v") == "OK"
+    assert online.read().endswith(command("set", "k", "v"))
+    assert client("GET", "k") is None
+    assert client.error("DEBUG", "REPLICATE").startswith("ERR unknown subcommand or wrong number of arguments")
 
 
 def test_the_backlog_is_forgotten_when_nobody_comes_back(

@@ -98,6 +98,18 @@ def test_what_is_large_is_not_copied() -> None:
     assert any(piece is data for piece in stream.since(1))
 
 
+def test_a_large_transaction_is_forgotten_piece_by_piece() -> None:
+    stream = Stream(0, LIMIT)
+    writes = [(0, [b"SET", b"k", b"x" * BLOCK_BYTES]) for _ in range(4)]
+    data = stream.add_unit([(0, [b"MULTI"]), *writes, (0, [b"EXEC"])])
+    stream.check()
+    assert joined(stream, 1) == data
+    stream.limit = BLOCK_BYTES
+    stream.trim(stream.end + 1)
+    assert BLOCK_BYTES <= stream.size < 2 * BLOCK_BYTES + 100
+    stream.check()
+
+
 def test_nothing_is_forgotten_that_somebody_needs() -> None:
     stream = Stream(0, 1)
     for _ in range(5):

@@ -76,7 +76,7 @@ def test_a_stream_goes_on_while_one_replica_is_left(links: list[Link], replicas:
 
 
 def test_a_file_is_sent_once_its_length_is_known(tmp_path: Path, links: list[Link], replicas: list[Replica]) -> None:
-    transfer = FileTransfer(str(tmp_path), Checksum(True))
+    transfer = FileTransfer(str(tmp_path), Checksum(True), replicas)
     transfer.write(b"REDIS")
     transfer.write(b"data")
     assert links[0].read() == b""
@@ -88,8 +88,8 @@ def test_a_file_is_sent_once_its_length_is_known(tmp_path: Path, links: list[Lin
     assert (transfer.ended, transfer.error) == (True, None)
 
 
-def test_nobody_sees_the_file(tmp_path: Path) -> None:
-    transfer = FileTransfer(str(tmp_path), Checksum(True))
+def test_nobody_sees_the_file(tmp_path: Path, replicas: list[Replica]) -> None:
+    transfer = FileTransfer(str(tmp_path), Checksum(True), replicas)
     transfer.write(b"data")
     assert list(tmp_path.iterdir()) == []
     transfer.abort()
@@ -99,7 +99,7 @@ def test_nobody_sees_the_file(tmp_path: Path) -> None:
 def test_a_file_is_read_as_fast_as_each_replica_takes_it(
     tmp_path: Path, links: list[Link], replicas: list[Replica]
 ) -> None:
-    transfer = FileTransfer(str(tmp_path), Checksum(False))
+    transfer = FileTransfer(str(tmp_path), Checksum(False), replicas)
     data = bytes(range(256)) * (AHEAD_BYTES // 100)  # more than twice what may be on its way
     transfer.write(data)
     transfer.close()
@@ -117,13 +117,21 @@ def test_a_file_is_read_as_fast_as_each_replica_takes_it(
     assert links[1].read().startswith(b"$%d\r\n" % transfer.size + data[:100])
 
 
-def test_a_folder_that_is_not_there_fails_at_once(tmp_path: Path) -> None:
+def test_a_file_for_nobody_is_of_no_use(tmp_path: Path, replicas: list[Replica]) -> None:
+    transfer = FileTransfer(str(tmp_path), Checksum(True), replicas)
+    replicas[0].attached = False
+    assert transfer.error is None
+    replicas[1].attached = False
+    assert isinstance(transfer.error, ReplicasLostError)
+
+
+def test_a_folder_that_is_not_there_fails_at_once(tmp_path: Path, replicas: list[Replica]) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        FileTransfer(str(tmp_path / "nowhere"), Checksum(True))
+        FileTransfer(str(tmp_path / "nowhere"), Checksum(True), replicas)
 
 
-def test_a_file_that_cannot_be_written_is_an_error_and_stays_one(tmp_path: Path) -> None:
-    transfer = FileTransfer(str(tmp_path), Checksum(True))
+def test_a_file_that_cannot_be_written_is_an_error_and_stays_one(tmp_path: Path, replicas: list[Replica]) -> None:
+    transfer = FileTransfer(str(tmp_path), Checksum(True), replicas)
 
     class FullDisk:
         def write(self, _data: bytes) -> int:
@@ -147,7 +155,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_stays_one(tmp_path: Path)
 
 
 def test_a_file_that_became_shorter_is_an_error(tmp_path: Path, replicas: list[Replica]) -> None:
-    transfer = FileTransfer(str(tmp_path), Checksum(True))
+    transfer = FileTransfer(str(tmp_path), Checksum(True), replicas)
     transfer.write(b"x" * 1000)
     transfer.close()
     transfer._file.truncate(10)

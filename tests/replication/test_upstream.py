@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kvcore import errors
 from kvcore.clock import ManualClock
 from kvcore.digest import dataset_digest
 from kvcore.engine import Engine
@@ -300,6 +301,29 @@ def test_any_cut_of_the_bytes_gives_the_same(mark: bytes, cuts: list[int]) -> No
     assert below.continue_from(HISTORY, 101).partition(b"\r\n")[2] == stream  # what it would pass on
 
 
+@pytest.mark.parametrize("short_of", [1, 4000])
+def test_a_last_value_in_two_pieces_is_not_waited_for(
+    engine: Engine, replica: Primary, wires: Wires, source: Engine, short_of: int
+) -> None:
+    Client(source)("SET", "large", "x" * 9000)  # most of it is there when the rest comes: less than came before
+    shake_hands(wires.last)
+    whole = transfer(source, mark=MARK)
+    at = whole.index(b"x" * 9000) + 9000 - short_of
+    wires.last.give(whole[:at], whole[at:])
+    assert state(replica) == "connected"
+    assert Client(engine)("STRLEN", "large") == 9000
+
+
+def test_a_file_whose_end_comes_too_early(replica: Primary, wires: Wires, source: Engine) -> None:
+    Client(source)("SET", "large", "x" * 9000)
+    shake_hands(wires.last)
+    whole = transfer(source, mark=MARK)
+    at = whole.index(b"x" * 9000) + 5000
+    wires.last.give(whole[:at], MARK)
+    assert wires.last.closed
+    assert state(replica) == "connect"
+
+
 def test_a_mark_that_is_wrong(replica: Primary, wires: Wires, source: Engine) -> None:
     shake_hands(wires.last)
     wires.last.give(transfer(source, mark=MARK)[:-1] + b"x")
@@ -334,6 +358,46 @@ def test_a_broken_file_changes_nothing(
         assert client("GET", "old") == b"data"
         assert client("DBSIZE") == 1
         again(engine, wires, clock)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_old_data_set_while_the_new_one_is_on_its_way(
+    engine: Engine, wire: Wire, wires: Wires, source: Engine, clock: ManualClock, same: bool
+) -> None:
+    engine.config.set("repl-diskless-load", "swapdb")
+    if not same:
+        engine.replication.change_history()
+    client = Client(engine)
+    for broken in (True, False):
+        wires.last.listener.lost("gone")
+        shake_hands(again(engine, wires, clock, 0 if broken else 1))
+        Client(source)("SET", "k", "new")
+        whole = transfer(source, mark=MARK)
+        wires.last.give(whole[:-60])
+        assert engine.replication.loading()["async_loading"] == int(same)
+        assert engine.replication.loading()["loading"] == int(not same)
+        assert str(client("GET", "k")) == (str(b"v") if same else errors.LOADING)
+        if broken:
+            wires.last.listener.lost("gone")
+            assert client("GET", "k") == b"v"
+        else:
+            wires.last.give(whole[-60:])
+            assert client("GET", "k") == b"new"
+        assert engine.replication.loading() == {}
+        assert not engine.receiving
+
+
+def test_too_much_is_not_read_ahead(engine: Engine, wire: Wire, clock: ManualClock) -> None:
+    assert wire.listener.delay_ms() == 0
+    engine.gate |= BUSY
+    wire.give(command("SET", "k", "x" * (1 << 20)))
+    assert wire.listener.delay_ms() > 0
+    clock.advance(100_000)
+    assert wire.listener.delay_ms() > 0  # and the silence is not the primary's
+    engine.gate &= ~BUSY
+    engine.tick()
+    assert wire.listener.delay_ms() == 0
+    assert not wire.closed
 
 
 def test_a_link_lost_in_the_middle_of_a_transfer(
@@ -510,13 +574,14 @@ def test_replicas_of_this_one_get_the_same_bytes(engine: Engine, replica: Primar
 
 
 def test_errors_are_logged_and_change_nothing_else(
-    replica: Primary, wire: Wire, caplog: pytest.LogCaptureFixture
+    engine: Engine, replica: Primary, wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = command("LPUSH", "k", 1) + command("NOSUCH") + command("MULTI") + command("INCR", "k") + command("EXEC")
     wire.give(data)
     assert replica.offset == 100 + len(data)
     lines = [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"]
-    assert [line.rpartition(" ")[2] for line in lines] == ["'LPUSH'", "'NOSUCH'", "'EXEC'"]
+    assert [line.rpartition(" ")[2] for line in lines] == ["'lpush'", "'<unknown>'", "'incr'"]
+    assert engine.statistics.unexpected_errors == 3
     assert not wire.closed
 
 
