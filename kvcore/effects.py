@@ -1,7 +1,8 @@
 """The log of effects: what AOF, replicas and active-active replay to reach the same state.
 
 Effects form one list per execution unit (a command, a transaction, a script); two or more stand between MULTI and
-EXEC. With no subscriber nothing is allocated.
+EXEC, unless they have nothing to do with each other: keys whose time had come when SCAN met them. With no subscriber
+nothing is allocated.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ logger = logging.getLogger("kvcore.effects")
 class Effects:
     """Collects a unit's effects and hands them to subscribers in their order of subscription."""
 
-    __slots__ = ("_limited", "_subscribers", "_unit", "listening", "targets", "units")
+    __slots__ = ("_apart", "_limited", "_subscribers", "_unit", "listening", "targets", "units")
 
     def __init__(self) -> None:
         self._subscribers: list[tuple[Subscriber, int]] = []
         self._unit: list[Effect] = []
         self._limited: dict[int, int] = {}
         """By their place in the unit, the effects that do not go everywhere."""
+        self._apart = False
         self.targets = EVERYWHERE
         """Where what is added goes; a script sets it for a command."""
         self.listening = False
@@ -71,10 +73,20 @@ class Effects:
             self._limited[len(self._unit)] = self.targets
         self._unit.append((db.index, argv))
 
+    def part(self) -> None:
+        """Say that the unit's effects so far, which are all, have nothing to do with each other: one is a unit."""
+        self._apart = len(self._unit) > 1
+
     def flush(self) -> None:
         """End the unit: hand its effects over, between MULTI and EXEC when there are several."""
         unit = self._unit
         if not unit:
+            return
+        if self._apart:
+            self._apart = False
+            for effect in unit:
+                self._unit = [effect]
+                self.flush()
             return
         self._unit = []
         self.units += 1

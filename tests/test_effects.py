@@ -140,3 +140,24 @@ def test_a_subscriber_that_raises_stops_neither_the_command_nor_the_others(clien
     client.engine.subscribe(lambda unit: heard.extend(argv for _, argv in unit))
     assert client("SET", "k", "v") == "OK"
     assert heard == [[b"SET", b"k", b"v"]]
+
+
+def test_effects_that_are_parted_are_units_of_their_own(keyspace: Keyspace) -> None:
+    effects, units = Effects(), list[Unit]()
+    effects.subscribe(recorder(units))
+    effects.add(keyspace.databases[0], [b"DEL", b"a"])
+    effects.add(keyspace.databases[1], [b"DEL", b"b"])
+    effects.part()
+    effects.flush()
+    assert units == [[(0, [b"DEL", b"a"])], [(1, [b"DEL", b"b"])]]
+    assert effects.units == 2
+
+
+def test_parting_nothing_leaves_the_next_unit_whole(keyspace: Keyspace) -> None:
+    effects, units = Effects(), list[Unit]()
+    effects.subscribe(recorder(units))
+    effects.part()
+    effects.add(keyspace.databases[0], [b"SET", b"a", b"1"])
+    effects.add(keyspace.databases[0], [b"SET", b"b", b"1"])
+    effects.flush()
+    assert [len(unit) for unit in units] == [4]

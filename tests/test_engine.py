@@ -59,6 +59,20 @@ def test_dropping_a_held_command_drops_the_command(engine: Engine, client: Clien
     assert (engine.blocking.count, engine.blocking.paused) == (0, {})
 
 
+def test_a_client_disconnected_from_outside_is_forgotten_at_once(engine: Engine, other: Client) -> None:
+    closed = list[str]()
+    other.session.close = lambda: closed.append("socket")
+    other.session.alive = lambda: not closed
+    other("SUBSCRIBE", "c")
+    engine.disconnect(other.session)
+    assert (closed, engine.sessions, engine.pubsub.channels) == (["socket"], {}, {})
+
+
+def test_a_session_without_a_connection_stays(engine: Engine, other: Client) -> None:
+    engine.disconnect(other.session)
+    assert list(engine.sessions) == [other.session.id]
+
+
 def test_unwatching_leaves_the_watches_of_others(engine: Engine, client: Client, other: Client) -> None:
     client("WATCH", "k")
     other("WATCH", "k")
@@ -316,8 +330,21 @@ def test_chance_comes_from_the_seed(clock: ManualClock) -> None:
 
 
 def test_only_a_front_end_can_shut_down(engine: Engine) -> None:
-    assert not engine.request_shutdown()
+    assert not engine.shutdown.begin()
     asked: list[bool] = []
     engine.on_shutdown = lambda: asked.append(True)
-    assert engine.request_shutdown()
+    assert engine.shutdown.begin()
     assert asked == [True]
+
+
+def test_the_keys_that_one_cycle_deletes_are_units_of_their_own_and_no_changes_to_save(
+    engine: Engine, client: Client, clock: ManualClock
+) -> None:
+    client("SET", "a", 1, "PX", 1)
+    client("SET", "b", 1, "PX", 1)
+    changes = engine.statistics.dirty
+    units: list[int] = []
+    engine.subscribe(lambda unit: units.append(len(unit)))
+    clock.advance(1000)
+    engine.tick()
+    assert (units, engine.statistics.dirty) == ([1, 1], changes)

@@ -27,7 +27,7 @@ from kvcore.datatypes.sorted_set import SortedSet
 from kvcore.datatypes.table import Table
 from kvcore.digest import dataset_digest, value_digest
 from kvcore.directive_kinds import read_memory
-from kvcore.errors import CommandError, text
+from kvcore.errors import CommandError, printable, text
 from kvcore.helptext import help_lines
 from kvcore.keyspace import Value
 from kvcore.memory import bytes_cost, value_bytes
@@ -60,7 +60,7 @@ def _encoding(value: Value) -> str:
 
 
 def _object(call: Call, key: bytes) -> Reply:
-    value = call.db.peek(key)
+    value = call.db.get(key)  # a key past its time is looked at as well, and stays
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
     encoding = _encoding(value)
@@ -86,7 +86,7 @@ def _object(call: Call, key: bytes) -> Reply:
 
 
 def _string_layout(call: Call, key: bytes) -> Reply:
-    value = call.db.peek(key)
+    value = call.db.get(key)
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
     if not isinstance(value, bytes | bytearray) or _encoding(value) == "int":
@@ -175,7 +175,7 @@ def _populate(call: Call, count: bytes, *options: bytes) -> Reply:
 
 
 def _log(_call: Call, message: bytes) -> Reply:
-    logger.warning("DEBUG LOG: %s", text(message))
+    logger.warning("DEBUG LOG: %s", printable(message))
     return OK
 
 
@@ -211,6 +211,15 @@ def _reply_buffer(call: Call, what: bytes, value: bytes) -> Reply:
     return OK
 
 
+def _replicate(call: Call, first: bytes, *words: bytes) -> Reply:
+    """Propagate a command that does not run here."""
+    effects = call.engine.effects
+    if effects.listening:
+        effects.add(call.db, [first, *words])
+        call.engine.pending = True
+    return OK
+
+
 def _match_test(call: Call) -> Reply:
     random = call.engine.random
     for _ in range(_MATCHES):
@@ -240,7 +249,7 @@ def _panic(call: Call, *_ignored: bytes) -> Reply:
 
 
 def _crash(call: Call, segfault: bool) -> Reply:
-    logger.critical("Ended by DEBUG %s", text(call.argv[1]).upper())
+    logger.critical("Ended by DEBUG %s", printable(call.argv[1]).upper())
     call.engine.process.crash(segfault)
     raise CommandError(errors.CRASH_REFUSED)
 
@@ -332,6 +341,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[str, str, Callable[..., Reply]]]] = {
     b"RELOAD": ("[<option> ...]", "Save and load again; NOSAVE, NOFLUSH and MERGE leave parts out.", _reload),
     b"QUICKLIST": ("<key> [<0|1> ...]", "Log a list as it is serialized.", _quicklist),
     b"QUICKLIST-PACKED-THRESHOLD": ("<size>", "Accepted: lists hold their values one by one.", _packed_threshold),
+    b"REPLICATE": ("<word> [<word> ...]", "Send a command to replicas and the append-only file.", _replicate),
     b"REPLYBUFFER": ("<PEAK-RESET-TIME|RESIZING> <value>", "Accepted: replies have no fixed buffer.", _reply_buffer),
     b"SDSLEN": ("<key>", "Show the sizes of a key and its string.", _string_layout),
     b"SEGFAULT": ("[<ignored> ...]", "End the server's process by SIGSEGV.", _segfault),

@@ -77,7 +77,8 @@ def _expire(call: Call, key: bytes, time: bytes, options: tuple[bytes, ...], uni
     else:
         db.set_expiry(key, at_ms)
         call.changed(key, "expire", GENERIC)
-        call.propagate(b"PEXPIREAT", key, b"%d" % at_ms, *options)
+        if base_ms or unit_ms != 1:  # else it is PEXPIREAT itself, and propagated as it came
+            call.propagate(b"PEXPIREAT", key, b"%d" % at_ms, *options)
     return 1
 
 

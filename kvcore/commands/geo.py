@@ -348,7 +348,10 @@ def _answer(call: Call, source: SortedSet | None, search: _Search, event: str) -
         return [search.describe(one) for one in found]
     unit = search.unit
     items = [(one.member, one.metres / unit if search.store_distances else one.score) for one in found]
-    return store_items(call, search.store, items, event)
+    stored = store_items(call, search.store, items, event)
+    if stored:
+        call.dirty += stored - 1  # where a range's copy is one change, here each member is one
+    return stored
 
 
 _COMPLEXITY: Final = (

@@ -7,6 +7,8 @@ or LMOVE), so that nothing ever waits on a replica or while a log is replayed.
 
 from __future__ import annotations
 
+from typing import Final
+
 from kvcore.arguments import timeout_ms
 from kvcore.blocking import STILL_BLOCKED
 from kvcore.call import Call
@@ -14,6 +16,8 @@ from kvcore.command import command
 from kvcore.commands import lists
 from kvcore.datatypes.list import List
 from kvcore.replies import NULL_ARRAY, Reply
+
+_END_NAMES: Final = {True: b"left", False: b"right"}
 
 
 @command(
@@ -109,7 +113,8 @@ def blmpop(call: Call, timeout: bytes, numkeys: bytes, *rest: bytes) -> Reply:
 def blmove(call: Call, source: bytes, destination: bytes, where_from: bytes, where_to: bytes, timeout: bytes) -> Reply:
     from_left, to_left = lists.parse_end(where_from), lists.parse_end(where_to)
     plain = (b"LMOVE", source, destination, where_from, where_to)
-    return _move_or_wait(call, source, destination, from_left, to_left, timeout, plain)
+    woken = (*plain[:3], _END_NAMES[from_left], _END_NAMES[to_left])
+    return _move_or_wait(call, source, destination, from_left, to_left, timeout, plain, woken)
 
 
 @command(
@@ -125,7 +130,7 @@ def blmove(call: Call, source: bytes, destination: bytes, where_from: bytes, whe
 )
 def brpoplpush(call: Call, source: bytes, destination: bytes, timeout: bytes) -> Reply:
     plain = (b"RPOPLPUSH", source, destination)
-    return _move_or_wait(call, source, destination, False, True, timeout, plain)
+    return _move_or_wait(call, source, destination, False, True, timeout, plain, plain)
 
 
 def _move_or_wait(
@@ -136,21 +141,23 @@ def _move_or_wait(
     to_left: bool,
     timeout: bytes,
     plain: tuple[bytes, ...],
+    woken: tuple[bytes, ...],
 ) -> Reply:
+    """Move an element and propagate ``plain``, or wait for one and propagate ``woken``."""
     wait_ms = timeout_ms(timeout)
 
-    def move() -> Reply:
+    def move(effect: tuple[bytes, ...]) -> Reply:
         value = lists.move(call, source, destination, from_left, to_left)
-        call.propagate(*plain)
+        call.propagate(*effect)
         return value
 
     if call.db.write_as(source, List) is not None:
-        return move()
+        return move(plain)
     if not call.may_block:
         return None
 
     def retry(key: bytes) -> Reply:
         # A destination of another type answers an error, and the element stays for the next in line.
-        return move() if isinstance(call.db.write(key), List) else STILL_BLOCKED
+        return move(woken) if isinstance(call.db.write(key), List) else STILL_BLOCKED
 
     return call.block((source,), wait_ms, retry, NULL_ARRAY)

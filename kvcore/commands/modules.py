@@ -114,5 +114,5 @@ def _check_allowed(call: Call) -> None:
 
 def _fail_to_load(call: Call, path: bytes) -> Reply:
     _check_allowed(call)
-    logger.warning("Module %s failed to load: there is no C module interface", errors.text(path))
+    logger.warning("Module %s failed to load: there is no C module interface", errors.printable(path))
     raise CommandError(errors.MODULE_NOT_LOADED)

@@ -74,6 +74,7 @@ def scan(call: Call, cursor: bytes, *options: bytes) -> Reply:
         found = [key for key in found if _type_name(call, key) == wanted]
     elif call.db.expires.size:
         found = [key for key in found if not call.db.expire_if_due(key)]
+    _part_expired(call)
     return [b"%d" % position, found]
 
 
@@ -108,4 +109,12 @@ def _type_name(call: Call, key: bytes) -> str:
     tips=("request_policy:all_shards", "nondeterministic_output"),
 )
 def randomkey(call: Call) -> Reply:
-    return call.db.random_live_key(call.engine.random)
+    key = call.db.random_live_key(call.engine.random)
+    _part_expired(call)
+    return key
+
+
+def _part_expired(call: Call) -> None:
+    """Let each key deleted here because its time has come be a unit of its own, as the active cycle's are."""
+    if not call.engine.nested:
+        call.engine.effects.part()

@@ -1,7 +1,7 @@
 """Small commands about the server as a whole: TIME, ROLE, MONITOR, SHUTDOWN ...
 
 Lives here: what needs no file of its own. Must not live here: INFO, SLOWLOG, DEBUG and CONFIG (one file each), and the
-stopping itself: SHUTDOWN asks the front end through ``engine.request_shutdown``.
+stopping itself: SHUTDOWN asks the front end through ``engine.shutdown``.
 """
 
 from __future__ import annotations
@@ -100,11 +100,16 @@ def shutdown(call: Call, *options: bytes) -> Reply:
     if (b"ABORT" in chosen and len(chosen) > 1) or (b"SAVE" in chosen and b"NOSAVE" in chosen):
         raise CommandError(errors.SYNTAX)
     if b"ABORT" in chosen:
-        raise CommandError(errors.NO_SHUTDOWN)
+        if not call.engine.shutdown.abort():
+            raise CommandError(errors.NO_SHUTDOWN)
+        return OK
     if call.engine.busy and b"NOSAVE" not in chosen:
         raise CommandError(call.engine.scripts.busy_error())
     save = True if b"SAVE" in chosen else False if b"NOSAVE" in chosen else None
-    if not call.engine.request_shutdown(save, force=b"FORCE" in chosen):
+    ending = call.engine.shutdown
+    if not ending.begin(save, force=b"FORCE" in chosen, now=b"NOW" in chosen):
+        if ending.waiting_ms:
+            return ending.park(call)
         raise CommandError(errors.SHUTDOWN_FAILED)
     return NO_REPLY
 

@@ -238,7 +238,7 @@ def set_(call: Call, key: bytes, value: bytes, *options: bytes) -> Reply:
     done = _set(call, key, value, flags, at_ms)
     if flags & _GET:
         if done and not at_ms:
-            call.propagate(b"SET", key, value, *(word for word in options if word.upper() != b"GET"))
+            call.propagate(call.argv[0], key, value, *(word for word in options if word.upper() != b"GET"))
         return None if old is None else _immutable(old)
     return OK if done else None
 

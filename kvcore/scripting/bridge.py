@@ -59,6 +59,7 @@ class Bridge:
         "__weakref__",
         "_commands",
         "_engine",
+        "_kept",
         "_memory_known",
         "_out_of_memory",
         "_stream",
@@ -101,6 +102,7 @@ class Bridge:
         self.broken: BaseException | None = None
         """What was raised below a script and is no error of a command (an interrupt): it ends the script."""
         self._stream: Stream | None = None
+        self._kept: tuple[Item, ...] = ()
         self._memory_known = False
         self._out_of_memory = False
 
@@ -128,6 +130,15 @@ class Bridge:
         self.session.call.argv = []
 
     # What Lua calls
+
+    def keep_arguments(self, *arguments: Item) -> None:
+        """Take the first arguments of a command that has too many for one call."""
+        self._kept = arguments
+
+    def execute_rest(self, *arguments: Item) -> _Answer:
+        """Run the command whose first arguments were kept."""
+        kept, self._kept = self._kept, ()
+        return self.execute(*kept, *arguments)
 
     def execute(self, *arguments: Item) -> _Answer:
         """Run a command for `redis.call` and `redis.pcall`."""
@@ -236,7 +247,7 @@ class Bridge:
     def log(self, level: int, message: bytes) -> None:
         """Write to the server's log."""
         try:
-            logger.log(_LEVELS[level], "%s", errors.text(message))
+            logger.log(_LEVELS[level], "%s", errors.printable(message))
         except BaseException as error:
             self.broken = error
 

@@ -67,6 +67,8 @@ The rest is for the crossing: a new string may double Lua's table of strings, wh
 
 _HOST_METHODS: Final = (
     "execute",
+    "keep_arguments",
+    "execute_rest",
     "pull",
     "checkpoint",
     "sha1",
@@ -117,6 +119,14 @@ class Host(Protocol):
 
         A large reply has a third part: how many bytes of it are long strings.
         """
+        ...
+
+    def keep_arguments(self, *arguments: Item) -> None:
+        """Take the first arguments of a command that has too many for one call."""
+        ...
+
+    def execute_rest(self, *arguments: Item) -> Item | tuple[Item, int] | tuple[Item, int, int]:
+        """Run the command whose first arguments were kept."""
         ...
 
     def pull(self) -> tuple[Item, ...]:

@@ -15,6 +15,7 @@
 
 local host, settings = ...
 local execute, pull, checkpoint = host.execute, host.pull, host.checkpoint
+local keep_arguments, execute_rest = host.keep_arguments, host.execute_rest
 local py_sha1, py_log, py_set_protocol, py_set_replication = host.sha1, host.log, host.set_protocol, host.set_replication
 local py_check, py_register, keep_callers = host.check, host.register, host.keep_callers
 
@@ -36,6 +37,7 @@ local INTERVAL, SHORT_INTERVAL, SIZABLE_KB = settings.interval, settings.short_i
 local PACE_KB, PIECE = settings.pace_kb, settings.piece
 local DEPTH = settings.depth
 local CHUNK = settings.chunk
+local WIDE = 7800
 local READONLY = "Attempt to modify a readonly table"
 -- Chunks whose functions stand for functions in C.
 local OURS = {
@@ -648,9 +650,16 @@ end
 local redis = {}
 local loading = false
 
+-- Lua gives a C function 8,000 slots, and lupa's call takes a few of its own: what comes close goes in two halves.
+local function execute_wide(...)
+  keep_arguments(unpack({...}, 1, WIDE / 2))
+  return execute_rest(select(WIDE / 2 + 1, ...))
+end
+
 function redis.call(...)
   if gcinfo() > SOFT_KB then reclaim() end
-  local value, tag, long = execute(...)
+  local value, tag, long
+  if select("#", ...) < WIDE then value, tag, long = execute(...) else value, tag, long = execute_wide(...) end
   last = nil
   if tag == nil then return value end
   value = build(value, tag, long)
@@ -660,7 +669,8 @@ end
 
 function redis.pcall(...)
   if gcinfo() > SOFT_KB then reclaim() end
-  local value, tag, long = execute(...)
+  local value, tag, long
+  if select("#", ...) < WIDE then value, tag, long = execute(...) else value, tag, long = execute_wide(...) end
   last = nil
   if tag == nil then return value end
   return build(value, tag, long)

@@ -36,7 +36,7 @@ class FarPeer:
     address = "10.0.0.1:5000"
     local_address = "10.0.0.2:6379"
     descriptor = 9
-    query_buffer = 0
+    query_buffer = announced = argument_bytes = request_bytes = 0
     output_buffer = 0
 
 
@@ -268,3 +268,12 @@ def test_the_whole_configuration_is_written(engine: Engine, debugger: Client) ->
     file.failure = OSError(13, "Permission denied")
     wanted = "ERR CONFIG-REWRITE-FORCE-ALL failed: Permission denied"
     assert debugger.error("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == wanted
+
+
+def test_a_key_past_its_time_is_looked_at_and_stays(debugger: Client, clock: ManualClock) -> None:
+    debugger("SET", "k", "value", "PX", 1)
+    clock.advance(10)
+    assert "encoding:embstr" in debugger("DEBUG", "OBJECT", "k")
+    assert "val_sds_len:5" in debugger("DEBUG", "SDSLEN", "k")
+    assert debugger("MEMORY", "USAGE", "k") > 0
+    assert debugger("DBSIZE") == 1

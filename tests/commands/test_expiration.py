@@ -126,11 +126,13 @@ def test_effects_are_moments(client: Client, clock: ManualClock, effects: list[l
     client("EXPIRE", "k", 10)
     client("PEXPIRE", "k", 5, "LT")
     client("EXPIREAT", "k", 2_000_000_000)
+    client("PExpireAt", "k", 2_000_000_000_001)
     client("PERSIST", "k")
     assert effects[1:] == [
         [b"PEXPIREAT", b"k", b"%d" % (now + 10_000)],
         [b"PEXPIREAT", b"k", b"%d" % (now + 5), b"LT"],
         [b"PEXPIREAT", b"k", b"2000000000000"],
+        [b"PExpireAt", b"k", b"2000000000001"],
         [b"PERSIST", b"k"],
     ]
 

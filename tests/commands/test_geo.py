@@ -55,7 +55,9 @@ def test_the_name_as_typed_is_in_the_error(sicily: Client) -> None:
 
 def test_storing(sicily: Client, engine: Engine) -> None:
     sicily("SET", "d", "text", "EX", 100)
+    changes = engine.statistics.dirty
     assert sicily("GEOSEARCHSTORE", "d", "Sicily", "FROMLONLAT", 15, 37, "BYRADIUS", 200, "km", "STOREDIST") == 2
+    assert engine.statistics.dirty == changes + 2
     assert engine.keyspace.databases[0].expiry(b"d") is None
     assert sicily("ZRANGE", "d", 0, -1) == [b"Catania", b"Palermo"]
     assert sicily("GEORADIUS", "none", 15, 37, 200, "km", "STORE", "d") == 0

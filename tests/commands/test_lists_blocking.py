@@ -48,7 +48,8 @@ def test_a_waiting_client_gets_what_is_pushed(
     assert isinstance(client(*words), Blocked)
     assert other("RPUSH", "k", 1, 2) == 2
     assert client.delivered == [reply]
-    assert effects == [[b"RPUSH", b"k", b"1", b"2"], effect]
+    woken = [word.lower() if word in (b"LEFT", b"RIGHT") else word for word in effect]
+    assert effects == [[b"RPUSH", b"k", b"1", b"2"], woken]
     assert client.session.blocked is None
 
 

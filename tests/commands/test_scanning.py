@@ -114,3 +114,24 @@ def test_randomkey(client: Client, clock: ManualClock) -> None:
     client("SET", "gone", 1, "PX", 5)
     clock.advance(5)
     assert {client("RANDOMKEY") for _ in range(50)} == {b"a", b"b"}
+
+
+@pytest.mark.parametrize("words", [("SCAN", 0), ("SCAN", 0, "TYPE", "string"), ("RANDOMKEY",)])
+def test_keys_met_past_their_time_are_units_of_their_own(
+    client: Client, engine: Engine, clock: ManualClock, words: tuple[Argument, ...]
+) -> None:
+    client("SET", "a", 1, "PX", 1)
+    client("SET", "b", 1, "PX", 1)
+    units: list[int] = []
+    engine.subscribe(lambda unit: units.append(len(unit)))
+    clock.advance(1000)
+    client(*words)
+    assert units == [1, 1]
+    client("SET", "a", 1, "PX", 1)
+    client("SET", "b", 1, "PX", 1)
+    units.clear()
+    clock.advance(1000)
+    client("MULTI")
+    client(*words)
+    client("EXEC")
+    assert units == [4]

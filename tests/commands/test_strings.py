@@ -344,3 +344,11 @@ def test_mset_tells_of_one_key_after_the_other(
     client("MSET", "a", 1, "b", 2)
     events = [(message[2].partition(b":")[2], message[3]) for message in other.session.outbox]
     assert events == [(b"set", b"a"), (b"expired", b"b"), (b"set", b"b")]
+
+
+def test_get_is_left_out_of_what_is_propagated_and_the_name_stays_as_typed(
+    client: Client, effects: list[list[bytes]]
+) -> None:
+    client("set", "k", "1", "get")
+    client("Set", "k", "2", "Get", "XX", "KEEPTTL")
+    assert effects == [[b"set", b"k", b"1"], [b"Set", b"k", b"2", b"XX", b"KEEPTTL"]]

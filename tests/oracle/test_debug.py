@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -198,3 +199,23 @@ def test_checksums_may_be_skipped(wire_pair: Pair) -> None:
     wire_pair.both("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 0)
     wire_pair.both("RESTORE", "d", 0, broken)
     wire_pair.both("GET", "c")
+
+
+def test_keys_past_their_time_are_looked_at_and_stay(wire_pair: Pair) -> None:
+    wire_pair.both("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    wire_pair.both("SET", "k", "value", "PX", 1)
+    time.sleep(0.005)
+    wire_pair.matches("Value at:0x[0-9a-f]+ refcount:1 encoding:embstr serializedlength:6 ", "DEBUG", "OBJECT", "k")
+    wire_pair.matches("key_sds_len:1, ", "DEBUG", "SDSLEN", "k")
+    wire_pair.both("DBSIZE")
+    wire_pair.both("OBJECT", "ENCODING", "k")
+    wire_pair.both("DBSIZE")
+    wire_pair.both("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+
+
+def test_reload_beside_libraries(wire_pair: Pair) -> None:
+    wire_pair.both("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+    for options in (["NOFLUSH"], ["NOFLUSH", "MERGE"], ["MERGE"], []):
+        wire_pair.both("DEBUG", "RELOAD", *options)
+        wire_pair.both("FCALL", "f", 0)
+    wire_pair.both("FUNCTION", "FLUSH")

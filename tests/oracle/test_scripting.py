@@ -289,6 +289,9 @@ select(0)
 return {select('#', 1, nil, nil)}
 return {select(-1, 1, 2, 3)}
 unpack()
+local a = {} for i = 1, 7996 do a[i] = i end return redis.call('rpush', 'wide', unpack(a))
+local a = {} for i = 1, 7999 do a[i] = i end return redis.pcall('rpush', 'wide', unpack(a))
+local a = {} for i = 1, 8000 do a[i] = i end return redis.call('rpush', 'wide', unpack(a))
 return {unpack({1, 2, 3}, 2)}
 table.insert(nil, 1)
 table.insert({}, 1, 2, 3)

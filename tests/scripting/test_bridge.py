@@ -222,3 +222,11 @@ def test_register_tells_what_is_wrong(engine: Engine) -> None:
 
     bridge.on_register = refuse
     assert bridge.register(b"f") == b"wrong name"
+
+
+@pytest.mark.parametrize("count", [7797, 7798, 7799, 7995, 7999])
+def test_a_command_may_have_as_many_arguments_as_lua_can_pass(client: Client, count: int) -> None:
+    source = f"local a = {{}} for i = 1, {count} do a[i] = i end return redis.call('RPUSH', 'k', unpack(a))"
+    assert client("EVAL", source, 0) == count
+    assert client("LRANGE", "k", 0, -1) == [b"%d" % number for number in range(1, count + 1)]
+    assert client("EVAL", source.replace("redis.call", "redis.pcall"), 0) == 2 * count

@@ -23,6 +23,7 @@ class FakeHost:
         self.calls: list[tuple[Item, ...]] = []
         self.answers: list[Item | tuple[Item, int]] = []
         self.items: list[tuple[Item, ...]] = []
+        self.kept: tuple[Item, ...] = ()
         self.ends = False
         self.checkpoints = 0
         self.checkpoints_at_log = 0
@@ -32,6 +33,12 @@ class FakeHost:
         # A Lua object must not outlive the coroutine it came from.
         self.calls.append(tuple(word if isinstance(word, bytes | int | float) else None for word in arguments))
         return self.answers.pop(0) if self.answers else b"answer"
+
+    def keep_arguments(self, *arguments: Item) -> None:
+        self.kept = arguments
+
+    def execute_rest(self, *arguments: Item) -> Item | tuple[Item, int]:
+        return self.execute(*self.kept, *arguments)
 
     def pull(self) -> tuple[Item, ...]:
         return self.items.pop(0)
