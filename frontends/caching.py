@@ -14,6 +14,9 @@ What is forgotten while it is computed must not come back when that ends. So a f
 results, a random one for each of 256 groups of keys: whoever computes notes the mark before, and keeps the result only
 if it is there still. To forget is to delete the mark with the result, in whichever process, and needs no memory; that a
 group shares a mark costs another of its results a second computation at worst.
+
+A cache is never why a function fails: where the store refuses to write (it is full, read-only, cut off by then), the
+result is returned all the same, and a warning says so once for each function.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import functools
 import hashlib
 import inspect
 import json
+import logging
 import secrets
 import sys
 import threading
@@ -32,12 +36,15 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from kvcore.arguments import Argument, encode
+from kvcore.errors import CommandError, KvcoreError, NotDurableError
 from kvcore.frontends.store_pipeline import WatchError
 from kvcore.frontends.waiting import Wakeup, current_task, wakeup
 from kvcore.replies import Reply
 
 if TYPE_CHECKING:
     from kvcore.frontends.store import BaseStore
+
+logger = logging.getLogger("kvcore.cache")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -93,7 +100,18 @@ class Cache:
 class Memory:
     """What one function's results are kept in."""
 
-    __slots__ = ("_key", "_marks", "_name", "_prefix", "_signature", "_store", "_ttl_ms", "mutex")
+    __slots__ = (
+        "_forgotten",
+        "_key",
+        "_marks",
+        "_name",
+        "_prefix",
+        "_signature",
+        "_store",
+        "_told",
+        "_ttl_ms",
+        "mutex",
+    )
 
     def __init__(
         self,
@@ -110,6 +128,8 @@ class Memory:
         self._name = f"{function.__module__}.{function.__qualname__}"
         self._prefix = f"{prefix}:{self._name}:".encode()
         self._marks = f"{prefix}:{self._name}!marks".encode()
+        self._forgotten = 0
+        self._told = False
         self.mutex = threading.Lock()
         """Held while the table of running computations is looked at."""
 
@@ -138,11 +158,20 @@ class Memory:
     def mark(self, key: bytes) -> bytes | str:
         """Return what is true of a key until its result is forgotten: to be asked for before it is computed."""
         group = _group(key)
-        mark: bytes | str | None = self._store.hget(self._marks, group)
-        while mark is None:
-            self._store.hsetnx(self._marks, group, secrets.token_hex(8))
-            mark = self._store.hget(self._marks, group)
+        try:
+            mark: bytes | str | None = self._store.hget(self._marks, group)
+            while mark is None:
+                self._store.hsetnx(self._marks, group, secrets.token_hex(8))
+                mark = self._store.hget(self._marks, group)
+        except (CommandError, NotDurableError) as error:
+            self._warn(error)
+            return f"none since {self._forgotten}"  # never in the store, so nothing is kept
         return mark
+
+    def _warn(self, error: KvcoreError) -> None:
+        if not self._told:
+            self._told = True
+            logger.warning("The results of %s() cannot be kept, and are computed each time: %s", self._name, error)
 
     def keep(self, key: bytes, mark: bytes | str, result: object) -> Any:
         """Remember a result, unless it was forgotten since it had that mark; return what stands for it."""
@@ -150,24 +179,30 @@ class Memory:
             text = json.dumps(result, ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise TypeError(f"the result of {self._name}() is not to be had as JSON: {error}") from error
-        data = text.encode("utf-8", "surrogatepass")
+        try:
+            self._put(key, mark, text.encode("utf-8", "surrogatepass"))
+        except KvcoreError as error:
+            self._warn(error)
+        return json.loads(text)
+
+    def _put(self, key: bytes, mark: bytes | str, data: bytes) -> None:
         group = _group(key)
         with self._store.pipeline() as pipe:
             while True:
                 pipe.watch(self._marks)
                 if pipe.hget(self._marks, group) != mark:
-                    break
+                    return
                 pipe.multi()
                 pipe.set(key, data, px=self._ttl_ms)
                 try:
                     pipe.execute()
-                    break
+                    return
                 except WatchError:
                     continue  # it may have been another group's mark
-        return json.loads(text)
 
     def forget(self, key: bytes) -> bool:
         """Forget a result, and what is being computed; return whether there was one."""
+        self._forgotten += 1
         # The mark first: what is kept after it is gone is new. No transaction: out of memory, nothing can be queued.
         with self._store.pipeline(transaction=False) as pipe:
             pipe.hdel(self._marks, _group(key))
@@ -176,6 +211,7 @@ class Memory:
 
     def clear(self) -> int:
         """Forget all results, and what is being computed; return how many there were."""
+        self._forgotten += 1
         self._store.delete(self._marks)
         pattern = b"".join(b"\\%c" % byte if byte in b"*?[]\\^" else b"%c" % byte for byte in self._prefix) + b"*"
         keys: list[bytes | str] = list(self._store.scan_iter(pattern, 1000))

@@ -22,11 +22,15 @@ from kvcore.frontends.stores import open_store
 from kvcore.frontends.under_test import TestServer
 from kvcore.version import REDIS_VERSION
 
-Version = int | str | tuple[int, ...]
+Version = int | float | str | tuple[int, ...] | list[int]
 
 OUTAGE: Final = "the server is not there: FakeServer.connected is False"
 
-_TYPES: Final = ("redis", "keydb", "valkey")
+_TYPES: Final = ("redis", "valkey", "keydb", "dragonfly", "kividb")
+_ALIKE: Final = ("redis", "keydb")
+"""Kinds of servers whose dialect is the one there is."""
+
+_MAJOR: Final = int(REDIS_VERSION.partition(".")[0])
 _PORT: Final = 6379
 _addresses: dict[str, FakeServer] = {}
 _mutex = threading.Lock()
@@ -94,13 +98,24 @@ def _address(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
 
 
 def _check_dialect(version: Version, server_type: str, level: int) -> None:
-    """Warn of another dialect, where the call ``level`` frames up stands."""
+    """Warn of another dialect, where the call ``level`` frames up stands; raise ValueError for what names none."""
     if server_type not in _TYPES:
         raise ValueError(f"server_type is one of {', '.join(_TYPES)}, not {server_type!r}")
-    numbers = version if isinstance(version, tuple) else tuple(int(part) for part in str(version).split("."))
-    if numbers[:1] != (7,) or server_type == "valkey":
+    if _numbers(version)[0] != _MAJOR or server_type not in _ALIKE:
         text = f"kvcore answers as Redis {REDIS_VERSION}, whatever version= and server_type= say"
         warnings.warn(text, UserWarning, stacklevel=level)
+
+
+def _numbers(version: Version) -> tuple[int, ...]:
+    """Return a version as numbers; raise ValueError for what is none."""
+    parts = version if isinstance(version, tuple | list) else str(version).split(".")
+    try:
+        numbers = tuple(int(part) for part in parts)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or min(numbers) < 0 or isinstance(version, bool):
+        raise ValueError(f"version is a number, a text like '7.0' or a tuple like (7, 0), not {version!r}")
+    return numbers
 
 
 def _arguments(
@@ -221,6 +236,10 @@ class FakeAsyncConnection(redis_asyncio.LocalConnection):
         super().__init__(**_arguments((), server, version, server_type, True, None, kwargs))
 
 
+FakeRedisConnection = FakeConnection
+FakeAsyncRedisConnection = FakeAsyncConnection
+
+
 class TcpFakeServer:
     """A server on a TCP port, from when it is made to :meth:`shutdown`; port 0 is any that is free.
 
@@ -228,8 +247,14 @@ class TcpFakeServer:
     """
 
     def __init__(
-        self, server_address: tuple[str, int], server_type: str = "redis", server_version: Version = (7,)
+        self,
+        server_address: tuple[str, int],
+        bind_and_activate: bool = True,
+        server_type: str = "redis",
+        server_version: Version = (7,),
     ) -> None:
+        if bind_and_activate is not True:
+            raise ValueError("a TcpFakeServer listens from when it is made: bind_and_activate is True")
         _check_dialect(server_version, server_type, 3)
         host, port = server_address
         self._server = TestServer(bind=host, port=port) if port else TestServer(bind=host)

@@ -354,7 +354,17 @@ def _cut_off(session: Session) -> Reply:
 class _Cut:
     """A transport that ends after so many bytes."""
 
-    __slots__ = ("_left", "_transport", "abort", "buffered", "close", "pause_reading", "resume_reading", "schedule")
+    __slots__ = (
+        "_left",
+        "_transport",
+        "abort",
+        "buffered",
+        "close",
+        "hang_up",
+        "pause_reading",
+        "resume_reading",
+        "schedule",
+    )
 
     def __init__(self, transport: Transport, left: int) -> None:
         self._transport = transport
@@ -362,6 +372,7 @@ class _Cut:
         self.buffered = transport.buffered
         self.close = transport.close
         self.abort = transport.abort
+        self.hang_up = transport.hang_up
         self.schedule = transport.schedule
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading

@@ -65,7 +65,7 @@ class _ThreadEnd:
     __slots__ = ("__weakref__",)
 
 
-class _Local(threading.local):
+class Local(threading.local):
     """The thread's session, and where replies of its parked commands arrive."""
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class Store(BaseStore[T]):
         path: str | None = None,
         readonly: bool = False,
         clock: Clock | None = None,
-        shared: Store | None = None,
+        shared: Store[Reply] | None = None,
         decode_responses: bool = False,
     ) -> None:
         """Begin with an empty data set, or with that of the directory ``path``, which is kept there from then on.
@@ -150,7 +150,7 @@ class Store(BaseStore[T]):
         self._get = self.engine.originals[b"get"]
         self._set = self.engine.originals[b"set"]
         self._decode = decode_responses
-        self._local = _Local()
+        self._local = Local()
         self._countdown = _COMMANDS_PER_TICK
         self._closed = ""
         """Why it is not open, empty as long as it is."""
@@ -167,10 +167,16 @@ class Store(BaseStore[T]):
 
     # Life
 
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<kvcore.Store, closed>"
+        place = self.engine.config.string("dir") if self.is_durable else ""
+        return f"<kvcore.Store in {place!r}>" if place else "<kvcore.Store in memory>"
+
     def leave_to_parent(self) -> None:
         """Be closed without a trace, in a process that was forked from the one that goes on with this store."""
         self._closed = _FORKED
-        self._local = _Local()
+        self._local = Local()
         finalizer, self._finalizer = self._finalizer, None
         kept = None if finalizer is None else finalizer.detach()
         if kept is not None:
@@ -195,7 +201,7 @@ class Store(BaseStore[T]):
         """Let nobody use this handle any more, and end ``sessions``."""
         with self.mutex:
             self._closed = _CLOSED
-            self._local = _Local()  # no thread finds a session any more
+            self._local = Local()  # no thread finds a session any more
             for session in sessions:
                 if session.blocked is not None:
                     error = CommandError("UNBLOCKED the store was closed")
@@ -626,13 +632,26 @@ def open(  # noqa: A001 - `kvcore.open`, as the standard library's modules have 
         if readonly:
             raise ConfigError("a store in memory cannot be opened with readonly=True: it would stay empty")
         return Store(make_config(config), decode_responses=decode_responses)
+    directory = _directory(path)
     settings = make_config({"appendonly": True, "save": "", **config})
-    return Store(settings, path=os.path.abspath(path), readonly=readonly, decode_responses=decode_responses)
+    return Store(settings, path=directory, readonly=readonly, decode_responses=decode_responses)
+
+
+def _directory(path: str | os.PathLike[str]) -> str:
+    """Return the directory that a path names; raise ConfigError for what was hardly meant to name one."""
+    name = os.fsdecode(path)
+    if not name:
+        raise ConfigError("the path of a store is empty; without one, a store is in memory")
+    if "://" in name:
+        raise ConfigError(f"{name.partition('://')[0]}://... is a URL, not a path: kvcore.connect() opens it")
+    if os.path.exists(name) and not os.path.isdir(name):
+        raise ConfigError(f"{name!r} is a file: a store is kept in a directory")
+    return os.path.abspath(name)
 
 
 def _abandon(keeper: Keeper) -> None:
     """Close the directory of a store that was collected, or is still open when the interpreter ends."""
-    text = "a store with a directory was not closed: call close(), or use it in a with statement"
+    text = f"the store in {keeper.directory!r} was not closed: call close(), or use it in a with statement"
     warnings.warn(text, ResourceWarning, stacklevel=2)
     keeper.close()
 
@@ -642,5 +661,10 @@ def make_config(directives: dict[str, bool | int | str]) -> Config:
     result = Config()
     for name, value in directives.items():
         text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
-        result.set(name.replace("_", "-"), text)
+        try:
+            result.set(name.replace("_", "-"), text)
+        except ConfigError as error:
+            if name in str(error):
+                raise
+            raise ConfigError(f"{name}={value!r}: {error}") from None
     return result

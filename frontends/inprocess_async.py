@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import queue
+import weakref
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Final, Literal, overload
 
@@ -21,7 +22,7 @@ from kvcore.command import BLOCKING
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.errors import ClosedError, CommandError
-from kvcore.frontends.inprocess import UNREAD, Store
+from kvcore.frontends.inprocess import UNREAD, Local, Store
 from kvcore.frontends.inprocess import open as open_store
 from kvcore.frontends.store import NO_VALUE, check_no_options
 from kvcore.frontends.store_async import BaseAsyncStore
@@ -60,6 +61,38 @@ _Replies = list[Reply]
 _Messages = list[list[Reply]]
 
 
+class _SharedSession(Local):
+    """The session that coroutines share, in place of a thread's."""
+
+    def __init__(self, source: AsyncStore[Reply]) -> None:
+        self._source = source
+
+    @property
+    def session(self) -> Session:  # type: ignore[override]
+        """The session; raise ClosedError if the store was closed."""
+        return self._source.own_session()
+
+    @property
+    def delivered(self) -> queue.SimpleQueue[Reply]:  # type: ignore[override]
+        """Where replies of its parked commands arrive."""
+        return self._source.delivered
+
+
+class _Immediate(Store[T]):
+    """What needs no await of an asynchronous store: in its session, so in its database, too."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: AsyncStore[T], store: Store[T]) -> None:
+        super().__init__(shared=store, decode_responses=source.decodes)
+        self._source: AsyncStore[Reply] = source
+        self._local = _SharedSession(source)
+
+    def check_open(self) -> None:
+        """Raise ClosedError if the store was closed."""
+        self._source.check_open()
+
+
 class AsyncStore(BaseAsyncStore[T]):
     """An embedded store for coroutines. Make one with :func:`kvcore.aio.open`, or over an open :class:`Store`.
 
@@ -68,7 +101,19 @@ class AsyncStore(BaseAsyncStore[T]):
     await.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_execute", "_keeps", "_session", "_store", "decodes", "engine", "mutex")
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_execute",
+        "_immediate",
+        "_keeps",
+        "_session",
+        "_store",
+        "decodes",
+        "delivered",
+        "engine",
+        "mutex",
+    )
 
     def __init__(self, config: Config | None = None, *, store: Store[T] | None = None) -> None:
         # A store of bytes is what T is by default.
@@ -80,8 +125,17 @@ class AsyncStore(BaseAsyncStore[T]):
         self._execute = self.engine.execute
         self._closed = False
         self._session: Session | None = None
+        self.delivered: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        self._immediate: weakref.ref[_Immediate[T]] | None = None
 
     # Life
+
+    def __repr__(self) -> str:
+        return (
+            "<kvcore.aio.AsyncStore, closed>"
+            if self._closed
+            else repr(self._store).replace("Store", "aio.AsyncStore", 1)
+        )
 
     def check_open(self) -> None:
         """Raise ClosedError if the store was closed."""
@@ -91,7 +145,7 @@ class AsyncStore(BaseAsyncStore[T]):
 
     def _begin(self) -> Session:
         self.check_open()
-        session = self._session = self._store.new_session(queue.SimpleQueue())
+        session = self._session = self._store.new_session(self.delivered)
         return session
 
     def own_session(self) -> Session:
@@ -250,7 +304,7 @@ class AsyncStore(BaseAsyncStore[T]):
 
     def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
         """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
-        return self._store.cache(ttl, key=key, prefix=prefix)
+        return self._at_once().cache(ttl, key=key, prefix=prefix)
 
     async def run_lock_command(self, *words: Argument) -> int:
         """Run one of the commands behind locks and rate limits; see :mod:`kvcore.frontends.locking`."""
@@ -300,7 +354,7 @@ class AsyncStore(BaseAsyncStore[T]):
         """
         if isinstance(value, Singleton):
             check_no_options(ex, px, nx, xx, keepttl, get, exat, pxat)
-            return self._store.set(name)
+            return self._at_once().set(name)
         if not (nx or xx or get or keepttl) and ex is px is exat is pxat is None:
             return self._put(encode(name), encode(value))
         return super().set(name, value, ex, px, nx, xx, keepttl, get, exat, pxat)
@@ -325,27 +379,35 @@ class AsyncStore(BaseAsyncStore[T]):
                 return value  # type: ignore[no-any-return]
         return await super().get(key)
 
-    # Views: nothing in them waits, so they are those of the store itself
+    # Views: nothing in them waits
+
+    def _at_once(self) -> Store[T]:
+        """Return this store without the awaits. It lives as long as those who use it, who are not known here."""
+        found = None if self._immediate is None else self._immediate()
+        if found is None:
+            found = _Immediate(self, self._store)
+            self._immediate = weakref.ref(found)
+        return found
 
     def dict(self, name: Key) -> HashView[T]:
         """Return a hash as a mutable mapping. Needs no await."""
-        return self._store.dict(name)
+        return self._at_once().dict(name)
 
     def list(self, name: Key) -> ListView[T]:
         """Return a list as a mutable sequence. Needs no await."""
-        return self._store.list(name)
+        return self._at_once().list(name)
 
     def sorted_set(self, name: Key) -> SortedSetView[T]:
         """Return a sorted set as a mutable mapping of members to scores, in the order of these. Needs no await."""
-        return self._store.sorted_set(name)
+        return self._at_once().sorted_set(name)
 
     def stream(self, name: Key) -> StreamView[T]:
         """Return a stream as a sequence of entries to append to. Needs no await, and must not be asked to block."""
-        return self._store.stream(name)
+        return self._at_once().stream(name)
 
     def counter(self, name: Key) -> Counter:
         """Return an integer to count with. Needs no await."""
-        return self._store.counter(name)
+        return self._at_once().counter(name)
 
 
 @overload

@@ -197,7 +197,7 @@ class Link:
 
     local_address = "127.0.0.1:0"
     descriptor = -1
-    query_buffer = 0
+    query_buffer = announced = argument_bytes = request_bytes = 0
     output_buffer = 0
 
     def __init__(self, server: LocalServer, store: Store, port: int) -> None:
@@ -379,6 +379,7 @@ class Link:
             session.release_pushes()
         if flags & CLOSE:
             self.is_open = False
+            self.engine.drop(session)
 
     def fill(self) -> bool:
         """Move what arrived to the inbox; say whether there is anything. The lock is held."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, overload
+from typing import TYPE_CHECKING, Final, Literal, Never, Self, overload
 
 from kvcore.arguments import Argument, encode
 from kvcore.errors import CommandError
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from kvcore.frontends.views import Counter, HashView, ListView, SetView, SortedSetView, StreamView
 
 NO_VALUE: Final = Singleton("NO_VALUE")
+NO_COPY: Final = (
+    "a store cannot be pickled or copied: open another one where it is needed; processes share data through a server, "
+    "see kvcore.connect()"
+)
 
 # The store has methods called list, dict and set.
 _Argv = list[bytes]
@@ -51,6 +55,13 @@ def check_no_options(*options: object) -> None:
         raise TypeError("set() needs a value for these options")
 
 
+def explained(error: CommandError, arguments: tuple[Argument, ...]) -> CommandError:
+    """Return the error, with a note if the whole command was given as one word."""
+    if len(arguments) == 1 and len(words := str(arguments[0]).split()) > 1:
+        error.add_note(f"each word is an argument of its own: execute({', '.join(map(repr, words))})")
+    return error
+
+
 class BaseStore(StoreMapping[T], ABC):
     """A store, in this process (:class:`kvcore.Store`) or on a server (:class:`kvcore.RemoteStore`).
 
@@ -59,6 +70,10 @@ class BaseStore(StoreMapping[T], ABC):
     """
 
     __slots__ = ()
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled or copied."""
+        raise TypeError(NO_COPY)
 
     # What a kind of store supplies
 
@@ -110,7 +125,7 @@ class BaseStore(StoreMapping[T], ABC):
             raise TypeError("execute() needs the name of a command")
         reply = self.run([encode(argument) for argument in arguments])
         if isinstance(reply, CommandError):
-            raise reply
+            raise explained(reply, arguments)
         return decoded(plain(reply)) if self.decodes else plain(reply)
 
     def _call(self, convert: Convert[R], *arguments: Argument) -> R:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Never, Self
 
 from kvcore.arguments import Argument, encode
 from kvcore.errors import CommandError
+from kvcore.frontends.store import NO_COPY, explained
 from kvcore.frontends.store_base import (
     Convert,
     Key,
@@ -48,6 +49,10 @@ class BaseAsyncStore(AsyncCommands[T], ABC):
 
     decodes: bool
     """Whether it returns text where Redis has strings."""
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled or copied."""
+        raise TypeError(NO_COPY)
 
     # What a kind of store supplies
 
@@ -115,7 +120,7 @@ class BaseAsyncStore(AsyncCommands[T], ABC):
             raise TypeError("execute() needs the name of a command")
         reply = await self.run([encode(argument) for argument in arguments])
         if isinstance(reply, CommandError):
-            raise reply
+            raise explained(reply, arguments)
         return decoded(plain(reply)) if self.decodes else plain(reply)
 
     async def _call(self, convert: Convert[object], *arguments: Argument) -> Reply:

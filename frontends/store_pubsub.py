@@ -12,13 +12,14 @@ listener that does not take its messages is cut off at ``MOST_UNREAD`` of them, 
 
 from __future__ import annotations
 
+import inspect
 import queue
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Protocol, Self, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, Self, TypedDict
 
 from kvcore.arguments import encode
 from kvcore.errors import ClosedError, CommandError, KvcoreError
@@ -230,6 +231,9 @@ class BasePubSub(Generic[T]):
 
     __slots__ = ("__weakref__", "_decode", "_handlers", "_ignore", "_source")
 
+    _awaits: ClassVar[bool] = False
+    """Whether handlers may be coroutine functions."""
+
     def __init__(self, source: Feed, decode: bool, ignore_subscribe_messages: bool) -> None:
         self._source = source
         self._decode = decode
@@ -249,27 +253,25 @@ class BasePubSub(Generic[T]):
         for channel, handler in handlers.items():
             if not callable(handler):
                 raise TypeError(f"the handler of {channel} cannot be called")
+            if inspect.iscoroutinefunction(handler) and not self._awaits:
+                raise TypeError(f"the handler of {channel} is a coroutine function: nothing here awaits it")
             self._handlers[channel.encode()] = handler
         for plain in map(encode, names):
             self._handlers.pop(plain, None)
         return [name, *channels]
 
-    def _next(self, ignore: bool) -> Message | None:
-        """Return the next message for the caller: no confirmations it ignores, nothing that a handler took."""
+    def _next(self, ignore: bool) -> tuple[Message, Handler | None] | None:
+        """Return the next message and the handler that it is for, leaving out confirmations that are not wanted."""
         while (items := self._source.take()) is not None:
             kind = items[0].decode() if isinstance(items[0], bytes) else str(items[0])
             pattern, channel, data = (None, *items[1:]) if len(items) == 3 else items[1:]
             if kind in _PATTERNS and len(items) == 3:
                 pattern, channel = None, items[1]
-            if kind not in _DATA:
-                if not (ignore or self._ignore):
-                    return self._message(kind, pattern, channel, data)
-                continue
-            handler = self._handlers.get(pattern if kind == "pmessage" else channel)
-            message = self._message(kind, pattern, channel, data)
-            if handler is None:
-                return message
-            handler(message)
+            if kind in _DATA:
+                handler = self._handlers.get(pattern if kind == "pmessage" else channel)
+                return self._message(kind, pattern, channel, data), handler
+            if not (ignore or self._ignore):
+                return self._message(kind, pattern, channel, data), None
         return None
 
     def _message(self, kind: str, pattern: Reply, channel: Reply, data: Reply) -> Message:
@@ -326,18 +328,22 @@ class PubSub(BasePubSub[T]):
         self._feed.run(self._words(b"SUNSUBSCRIBE", channels, {}))
 
     def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Message | None:
-        """Return the next message, None if none came within ``timeout`` seconds (None: wait for ever)."""
-        message = self._next(ignore_subscribe_messages)
-        if message is not None or timeout == 0:
-            return message
+        """Return the next message, None if none came within ``timeout`` seconds (None: wait for ever).
+
+        One that has a handler is given to that, and None returned at once, as redis-py does.
+        """
+        found = self._next(ignore_subscribe_messages)
         deadline = None if timeout is None else monotonic() + timeout
-        while True:
+        while found is None:
             left = None if deadline is None else deadline - monotonic()
             if (left is not None and left <= 0) or not self._feed.wait(left):
                 return None
-            message = self._next(ignore_subscribe_messages)
-            if message is not None:
-                return message
+            found = self._next(ignore_subscribe_messages)
+        message, handler = found
+        if handler is None:
+            return message
+        handler(message)
+        return None
 
     def listen(self) -> Iterator[Message]:
         """Yield messages as they come, until nothing is listened to any more."""
@@ -351,6 +357,8 @@ class AsyncPubSub(BasePubSub[T]):
     """A listener of an asynchronous store; make one with :meth:`AsyncStore.pubsub`. One task takes messages."""
 
     __slots__ = ("_feed",)
+
+    _awaits = True
 
     def __init__(self, feed: TaskFeed, decode: bool, ignore_subscribe_messages: bool = False) -> None:
         super().__init__(feed, decode, ignore_subscribe_messages)
@@ -393,18 +401,25 @@ class AsyncPubSub(BasePubSub[T]):
         await self._feed.run(self._words(b"SUNSUBSCRIBE", channels, {}))
 
     async def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Message | None:
-        """Return the next message, None if none came within ``timeout`` seconds (None: wait for ever)."""
-        message = self._next(ignore_subscribe_messages)
-        if message is not None or timeout == 0:
-            return message
+        """Return the next message, None if none came within ``timeout`` seconds (None: wait for ever).
+
+        One that has a handler, which may be a coroutine function, is given to that, and None returned at once, as
+        redis-py does.
+        """
+        found = self._next(ignore_subscribe_messages)
         deadline = None if timeout is None else monotonic() + timeout
-        while True:
+        while found is None:
             left = None if deadline is None else deadline - monotonic()
             if (left is not None and left <= 0) or not await self._feed.wait(left):
                 return None
-            message = self._next(ignore_subscribe_messages)
-            if message is not None:
-                return message
+            found = self._next(ignore_subscribe_messages)
+        message, handler = found
+        if handler is None:
+            return message
+        taken = handler(message)
+        if inspect.isawaitable(taken):
+            await taken
+        return None
 
     async def listen(self) -> AsyncIterator[Message]:
         """Yield messages as they come, until nothing is listened to any more."""

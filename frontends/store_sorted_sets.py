@@ -107,6 +107,8 @@ class SortedSetCommands(Commands[T]):
         if incr and len(mapping) != 1:
             raise ValueError("zadd() with incr=True takes one member and its amount")
         words = flags(NX=nx, XX=xx, GT=gt, LT=lt, CH=ch, INCR=incr)
+        if not isinstance(mapping, Mapping):
+            raise TypeError(f"zadd() takes a mapping of members to scores, not {type(mapping).__name__}")
         for member, score in mapping.items():
             words += (score, member)
         return self._call(_as_added, b"ZADD", name, *words)

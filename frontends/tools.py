@@ -43,6 +43,7 @@ from kvcore.storage.aof_reader import AofReader
 from kvcore.storage.aof_text import encode, recreate
 from kvcore.storage.durable import Durable
 from kvcore.storage.files import SystemFiles, write_all
+from kvcore.storage.progress import Progress
 
 app = typer.Typer(
     help="Look at, check, copy and measure data sets.",
@@ -461,7 +462,7 @@ def _read(source: str, watch: Watch) -> Engine:
     config.assign("dir", directory)
     config.assign("dbfilename", name)
     engine = Engine(config)
-    if not Durable(engine, threaded=False).snapshots.load(watch):
+    if not Durable(engine, threaded=False).snapshots.load(Progress(engine, watch=watch)):
         raise KvcoreError(f"there is no file {source}")
     return engine
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kvcore.frontends.store import BaseStore
     from kvcore.frontends.store_pipeline import Pipeline, WatchError
     from kvcore.frontends.stores import connect
+    from kvcore.storage.snapshots import LoadError
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ __all__ = [
     "ConnectionLostError",
     "ConnectionPool",
     "KvcoreError",
+    "LoadError",
     "LockError",
     "LockedError",
     "NotDurableError",
@@ -92,6 +94,7 @@ _HOMES: Final = {
     "NotDurableError": "kvcore.errors",
     "Redis": "kvcore.frontends.redis_sync",
     "Store": "kvcore.frontends.inprocess",
+    "LoadError": "kvcore.storage.snapshots",
     "LockError": "kvcore.frontends.locking",
     "Pipeline": "kvcore.frontends.store_pipeline",
     "WatchError": "kvcore.frontends.store_pipeline",
@@ -103,9 +106,14 @@ _HOMES: Final = {
 }
 """The modules that the public names come from."""
 
+_MODULES: Final = ("aio", "testing")
+"""Public modules that `import kvcore` suffices for."""
+
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
+    if name in _MODULES:
+        return import_module(f"kvcore.{name}")
     if home is None:
         raise AttributeError(f"module 'kvcore' has no attribute {name!r}")
     with needs_redis(f"kvcore.{name}"):

@@ -41,6 +41,10 @@ _BUDGET_NS: Final = 2_000_000
 """How long jobs run one after the other before others get a turn, save that one is never cut off by it."""
 
 
+_REST_MS: Final = 100
+"""How long a job rests at most after a run, which may have taken longer, if its delay would not let it rest as long."""
+
+
 class JobPeer(InProcessPeer):
     """The peer of the session in which jobs run, as MONITOR shows it."""
 
@@ -179,8 +183,10 @@ class Schedule:
             db.erase(key)
             effect = [b"DEL", key]
         else:
-            # Now is when the script has ended: a run that took longer than the delay has missed some.
-            following_ms = job.following_ms(max(now_ms, engine.now_ms()))
+            # Now is when the script has ended: a run that took longer than the delay has missed some. For as long as it
+            # took, it is others' turn: a job that is due again at once would leave each client one command a run.
+            ended_ms = max(now_ms, engine.now_ms())
+            following_ms = job.following_ms(ended_ms + min(ended_ms - now_ms, _REST_MS))
             db.plan(key, job, following_ms)
             effect = job.postponement(key)
         db.touch(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,33 @@ def test_a_repeating_job_runs_at_each_multiple(client: Client, engine: Engine, c
     assert client("GET", "n") == b"1"
     pass_time(engine, clock, 950)
     assert client("GET", "n") == b"10"
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "delay_ms", "following_ms"), [(40, 1, 82), (40, 100, 200), (90, 100, 300), (5000, 1, 5102)]
+)
+def test_a_job_that_takes_long_rests_as_long(
+    client: Client,
+    engine: Engine,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    took_ms: int,
+    delay_ms: int,
+    following_ms: int,
+) -> None:
+    run_script = type(engine.scripts).run_script
+
+    def slow(*arguments: Any) -> Any:
+        clock.advance(took_ms)
+        return run_script(*arguments)
+
+    monkeypatch.setattr(type(engine.scripts), "run_script", slow)
+    start_ms = now_ms(clock)
+    create(client, "j", "repeat", delay_ms)
+    clock.advance(delay_ms)
+    engine.tick()
+    assert client("GET", "n") == b"1"
+    assert client("PTTL", "j", "j") == start_ms + following_ms - now_ms(clock)
 
 
 def test_missed_runs_are_skipped(client: Client, engine: Engine, clock: ManualClock) -> None:

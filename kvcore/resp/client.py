@@ -6,11 +6,14 @@ have returned: status lines are ``str`` and strings ``bytes``, errors are except
 
 The rule: nothing is parsed twice. A reply that comes in parts is continued where it ended, an aggregate's items are
 kept on a stack, and a long string is joined once, when it is complete; a header's claim allocates nothing. How large a
-reply may be is for memory to say, as the server is trusted with that.
+reply may be is for memory to say, as the server is trusted with that. Numbers are read as strictly as hiredis reads
+them: what Python takes for one beyond that (`1_0`, `+1`, ` 1`, `01`) says that the stream is not RESP, or out of step.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -33,6 +36,14 @@ UNFINISHED: Final = Singleton("UNFINISHED")
 """What :meth:`ReplyDecoder.take` returns when no whole reply is there."""
 
 _NOT_A_REPLY: Final = "what the server sent is no reply"
+_FINITE: Final = re.compile(rb"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_INFINITE: Final = {b"inf": math.inf, b"-inf": -math.inf, b"nan": math.nan, b"-nan": math.nan}
+_MOST_DIGITS: Final = 4300
+"""Digits of a big number: Python reads no longer ones, as that takes time in their square."""
+
+_INTEGERS: Final = 1 << 63
+"""Integers are of 64 bits: less than this, and not less than its negative."""
+
 _LENGTHS: Final = [b"$%d\r\n" % length for length in range(256)]
 _COUNTS: Final = [b"*%d\r\n" % count for count in range(16)]
 
@@ -165,7 +176,7 @@ class ReplyDecoder:
             return _number(line)
         if kind == _ERROR:
             return error_of(line.decode("utf-8", "surrogateescape"))
-        if kind == _NULL:
+        if kind == _NULL and not line:
             return None
         return self._aggregate(kind, line) if kind in _AGGREGATES else _scalar(kind, line)
 
@@ -191,6 +202,8 @@ class ReplyDecoder:
         self._size -= stop + 2 - at
         self._need = 1
         if kind == _VERBATIM:
+            if value[3:4] != b":":
+                raise ProtocolError(_NOT_A_REPLY)
             return Verbatim(value[4:], value[:3].decode("latin-1"))
         if kind == _BLOB_ERROR:
             return error_of(value.decode("utf-8", "surrogateescape"))
@@ -215,23 +228,26 @@ _AGGREGATES: Final = frozenset({_ARRAY, _MAP, _SET, _PUSH, _ATTRIBUTES})
 
 
 def _number(digits: bytes) -> int:
+    """Read an integer of 64 bits that is spelled as servers spell it."""
     try:
-        return int(digits)
+        number = int(digits)
     except ValueError:
         raise ProtocolError(_NOT_A_REPLY) from None
+    if b"%d" % number != digits or not -_INTEGERS <= number < _INTEGERS:
+        raise ProtocolError(_NOT_A_REPLY)
+    return number
 
 
 def _scalar(kind: int, line: bytes) -> Reply:
     """Read a value that is all in its line, of the rarer kinds."""
     if kind == _BOOL and line in (b"t", b"f"):
         return line == b"t"
-    if kind == _BIG:
-        return BigNumber(_number(line))
+    if kind == _BIG and line.removeprefix(b"-").isdigit() and len(line) <= _MOST_DIGITS:
+        return BigNumber(line)
     if kind == _DOUBLE:
-        try:
-            return float(line)
-        except ValueError:
-            raise ProtocolError(_NOT_A_REPLY) from None
+        found = float(line) if _FINITE.fullmatch(line) else _INFINITE.get(line.lower())
+        if found is not None and (math.isfinite(found) or line[-1:] in b"fFnN"):
+            return found
     raise ProtocolError(_NOT_A_REPLY)
 
 

@@ -273,9 +273,93 @@ def test_forgetting_needs_no_memory(store: Store) -> None:
     one(1)
     store.config_set("maxmemory", 1)
     assert one.invalidate(1)
-    with pytest.raises(kvcore.CommandError, match="OOM"):
-        one(1)
+    assert one(1) == 1
     assert one.clear() == 0
+
+
+def full(store: Store) -> None:
+    store.config_set("maxmemory", 1)
+
+
+def occupied(store: Store) -> None:
+    store.set(f"cache:{__name__}.{COMPUTED}!marks", "a string")
+
+
+COMPUTED = "test_a_store_that_refuses_to_write_makes_no_call_fail.<locals>.double"
+
+
+@pytest.mark.parametrize("marked", [False, True])
+@pytest.mark.parametrize("refuse", [full, occupied])
+def test_a_store_that_refuses_to_write_makes_no_call_fail(
+    refuse: Callable[[Store], None], marked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[int] = []
+    with kvcore.open() as store:
+
+        @store.cache(ttl=60)
+        def double(number: int) -> tuple[int, int]:
+            calls.append(number)
+            if marked and len(calls) == 1:
+                refuse(store)
+            return (number, number)
+
+        if not marked:
+            refuse(store)
+        assert [double(1), double(1), double(2)] == [[1, 1], [1, 1], [2, 2]]
+        assert calls == [1, 1, 2]
+        assert store.get(double.key(1)) is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert double.__qualname__ in caplog.text
+
+
+async def test_a_full_store_makes_no_coroutine_fail(caplog: pytest.LogCaptureFixture) -> None:
+    async with aio.open(maxmemory=1) as store:
+
+        @store.cache()
+        async def double(number: int) -> int:
+            await asyncio.sleep(0)
+            return 2 * number
+
+        assert await asyncio.gather(double(1), double(2), double(1)) == [2, 4, 2]
+        assert await double(1) == 2
+    assert caplog.text.count("OOM") == 1
+
+
+def test_a_result_is_not_lost_with_the_store() -> None:
+    store = kvcore.open()
+
+    @store.cache()
+    def late() -> int:
+        store.close()
+        return 1
+
+    assert late() == 1
+    with pytest.raises(kvcore.ClosedError):
+        late()
+
+
+def test_without_marks_forgetting_still_ends_what_is_computed() -> None:
+    store = kvcore.open(maxmemory=1)
+    truth, go, begun = [1], threading.Event(), threading.Event()
+
+    @store.cache()
+    def read() -> int:
+        found = truth[0]
+        begun.set()
+        if found == 1:
+            go.wait(10)
+        return found
+
+    results: list[int] = []
+    early = threading.Thread(target=lambda: results.append(read()))
+    early.start()
+    begun.wait(10)
+    truth[0] = 2
+    read.invalidate()
+    assert read() == 2
+    go.set()
+    early.join()
+    assert results == [1]
 
 
 def test_forgetting_leaves_little_behind(store: Store) -> None:

@@ -119,17 +119,23 @@ def test_a_tcp_server_ends_when_it_is_told_to() -> None:
                 client.ping()
         with TcpFakeServer((host, port)) as again:
             assert again.server_address == (host, port)
-    with pytest.raises(ValueError, match="dragonfly"):
-        TcpFakeServer(("127.0.0.1", 0), server_type="dragonfly")
+    with pytest.raises(ValueError, match="memcached"):
+        TcpFakeServer(("127.0.0.1", 0), server_type="memcached")
+    with pytest.raises(ValueError, match="listens"):
+        TcpFakeServer(("127.0.0.1", 0), False)
+    TcpFakeServer(("127.0.0.1", 0), True, "redis", (7, 2)).shutdown()
 
 
-@pytest.mark.parametrize("version", [(7,), 7, "7.0.15", (7, 2)])
+@pytest.mark.parametrize("version", [(7,), 7, "7.0.15", (7, 2), "7", 7.2, [7, 4]])
 def test_the_version_it_has_is_accepted(version: Any, recwarn: pytest.WarningsRecorder) -> None:
     assert FakeRedis(version=version).ping()
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("arguments", [{"version": 6}, {"version": (8, 0)}, {"server_type": "valkey"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"version": 6}, {"version": (8, 0)}, *({"server_type": kind} for kind in ("valkey", "dragonfly", "kividb"))],
+)
 def test_another_dialect_is_warned_about(arguments: dict[str, Any]) -> None:
     with pytest.warns(UserWarning, match=r"answers as Redis 7\.0"):
         FakeRedis(**arguments)
@@ -145,11 +151,19 @@ def test_another_dialect_is_warned_about(arguments: dict[str, Any]) -> None:
 
 
 def test_unknown_dialects_and_lua_modules_are_refused() -> None:
-    with pytest.raises(ValueError, match="dragonfly"):
-        FakeRedis(server_type="dragonfly")
+    for make in (FakeRedis, FakeAsyncRedis, FakeServer, FakeConnection):
+        with pytest.raises(ValueError, match="one of redis, valkey, keydb, dragonfly, kividb, not 'memcached'"):
+            make(server_type="memcached")
     with pytest.raises(ValueError, match="lfs"):
         FakeRedis(lua_modules={"lfs"})
     assert FakeRedis(lua_modules={"cjson"}).eval("return cjson.encode({1})", 0) == b"[1]"
+
+
+@pytest.mark.parametrize("version", ["latest", "7.x", "", (), (7, "x"), None, -7, object, True])
+def test_what_is_no_version_is_refused(version: Any) -> None:
+    for make in (FakeRedis, FakeAsyncRedis, FakeServer, FakeConnection):
+        with pytest.raises(ValueError, match=r"version is a number, a text like '7\.0' or a tuple like \(7, 0\), not "):
+            make(version=version)
 
 
 def test_from_url_takes_a_real_servers_url() -> None:

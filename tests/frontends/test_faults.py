@@ -326,6 +326,17 @@ def test_a_connection_ends_after_as_many_bytes_as_were_said(client: redis.Redis,
             client.get("k")
 
 
+def test_a_connection_that_is_to_end_later_can_be_killed_before(client: redis.Redis, server: TestServer) -> None:
+    with (
+        server.faults.disconnect_after(1000),
+        redis.Redis.from_url(server.url, retry=None, single_connection_client=True) as victim,
+    ):
+        number = victim.client_id()
+        assert client.client_kill_filter(_id=number) == 1
+        with pytest.raises(redis.ConnectionError):
+            victim.ping()
+
+
 def test_a_store_in_process_can_be_cut_off_but_sends_no_bytes(store: TestStore) -> None:
     with store.faults.disconnect_after(0) as fault:
         assert store.execute("GET", "k") == b"v"

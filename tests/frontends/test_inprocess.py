@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import kvcore
+from kvcore import aio
 from kvcore.clock import ManualClock
 from kvcore.frontends.inprocess import Store
 
@@ -399,3 +402,69 @@ print(sorted(optional & set(sys.modules)))
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert run.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("", "is empty"),
+        ("redis://localhost", r"redis://\.\.\. is a URL.*connect\(\)"),
+        ("memory://name", "URL"),
+        (b"file:///dir", "URL"),
+        ("file", "'file' is a file"),
+    ],
+)
+def test_what_names_no_directory_is_refused(
+    path: str, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for opener in (kvcore.open, aio.open):
+        with pytest.raises(kvcore.ConfigError, match=error):
+            opener(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    with kvcore.open(b"bytes") as store:
+        assert repr(store) == f"<kvcore.Store in {str(tmp_path / 'bytes')!r}>"
+
+
+def test_a_wrong_value_is_named_with_its_directive() -> None:
+    with pytest.raises(kvcore.ConfigError, match=r"^maxmemory='lots': .*memory value"):
+        kvcore.open(hz=20, maxmemory="lots")
+    with pytest.raises(kvcore.ConfigError, match=r"^maxmemory=None: "):
+        kvcore.open(maxmemory=None)  # type: ignore[call-overload]
+    with pytest.raises(kvcore.ConfigError, match=r"^unknown directive 'maxmemroy'"):
+        kvcore.open(maxmemroy=1)
+
+
+async def test_stores_say_what_they_are_and_refuse_to_be_copied() -> None:
+    store, tasks = kvcore.open(), aio.open()
+    assert [repr(store), repr(tasks)] == ["<kvcore.Store in memory>", "<kvcore.aio.AsyncStore in memory>"]
+    for thing in (store, tasks, store.dict("h"), kvcore.connect("redis://localhost")):
+        for take in (pickle.dumps, copy.copy, copy.deepcopy):
+            if not (thing.__class__.__name__ == "HashView" and take is copy.copy):
+                with pytest.raises(TypeError, match="a store cannot be pickled or copied"):
+                    take(thing)
+    store.close()
+    await tasks.aclose()
+    assert [repr(store), repr(tasks)] == ["<kvcore.Store, closed>", "<kvcore.aio.AsyncStore, closed>"]
+
+
+async def test_a_command_in_one_word_is_explained() -> None:
+    with pytest.raises(kvcore.CommandError, match="unknown command") as caught:
+        kvcore.open().execute("SET k v")
+    assert caught.value.__notes__ == ["each word is an argument of its own: execute('SET', 'k', 'v')"]
+    with pytest.raises(kvcore.CommandError) as caught:
+        await aio.open().execute("GET k")
+    assert "'GET', 'k'" in caught.value.__notes__[0]
+    with pytest.raises(kvcore.CommandError) as caught:
+        kvcore.open().execute("GETT")
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_modules_come_with_the_package() -> None:
+    program = (
+        "import kvcore; print(kvcore.aio.open(), kvcore.testing.TestStore.__name__, "
+        "issubclass(kvcore.LoadError, kvcore.KvcoreError))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "<kvcore.aio.AsyncStore in memory> TestStore True\n"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 
 import pytest
 
@@ -123,3 +125,55 @@ async def test_commands_that_may_wait_without_being_called_blocking() -> None:
                 await loop.run_in_executor(None, target.sendall, b"+OK\r\n+OK\r\n")
                 assert await moving == "OK"
                 assert await writing == 1
+
+
+async def test_what_needs_no_await_works_in_the_selected_database() -> None:
+    async with aio.open() as store:
+        basket = store.dict("basket")
+        calls: list[int] = []
+
+        @store.cache()
+        def double(number: int) -> int:
+            calls.append(number)
+            return 2 * number
+
+        basket["apples"] = 1
+        double(1)
+        await store.select(1)
+        assert [dict(basket), dict(store.dict("basket"))] == [{}, {}]
+        store.list("list").append("a")
+        double(1)
+        assert await store.exists("list", double.key(1)) == 2
+        await store.select(0)
+        assert dict(basket) == await store.hgetall("basket") == {b"apples": b"1"}
+        assert double(1) == 2
+        assert calls == [1, 1]
+        shared = aio.AsyncStore(store=kvcore.open())
+        other = aio.AsyncStore(store=shared._store)
+        await other.select(3)
+        other.counter("n").incr()
+        assert [await shared.get("n"), await other.get("n")] == [None, b"1"]
+
+
+async def test_views_of_a_closed_store_say_so() -> None:
+    async with aio.open() as store:
+        view = store.dict("h")
+        view["a"] = 1
+    for use in (lambda: dict(view), lambda: view.update(a=1), lambda: store.dict("h")["a"]):
+        with pytest.raises(kvcore.ClosedError, match="closed"):
+            use()
+
+
+async def test_a_view_keeps_its_store_and_nothing_keeps_both() -> None:
+    view = aio.open().dict("h")
+    view["a"] = 1
+    assert dict(view) == {b"a": b"1"}
+    store = aio.open()
+    assert not store.list("l")
+    gone = weakref.ref(store)
+    gc.disable()
+    try:
+        del store
+        assert gone() is None
+    finally:
+        gc.enable()

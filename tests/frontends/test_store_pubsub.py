@@ -59,14 +59,36 @@ def test_handlers_take_their_channels_messages(store: kvcore.Store) -> None:
     listener.subscribe("other")
     store.publish("news", "1")
     store.publish("other", "2")
+    assert listener.get_message(timeout=5) is None
     message = listener.get_message(timeout=5)
     assert message is not None
     assert message["data"] == b"2"
     assert taken == [b"1"]
     with pytest.raises(TypeError, match="called"):
         listener.subscribe(news=3)  # type: ignore[arg-type]
+
+    async def handler(message: object) -> None: ...
+
+    with pytest.raises(TypeError, match="coroutine"):
+        listener.subscribe(news=handler)
     with pytest.raises(TypeError, match="name"):
         listener.subscribe()
+
+
+@pytest.mark.parametrize("timeout", [0, 5, None])
+def test_a_handler_that_publishes_gets_one_message_a_call(store: kvcore.Store, timeout: float | None) -> None:
+    taken: list[object] = []
+
+    def handle(message: object) -> None:
+        taken.append(message)
+        store.publish("news", "again")
+
+    listener = store.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe(news=handle)
+    store.publish("news", "first")
+    for count in range(1, 4):
+        assert listener.get_message(timeout=timeout) is None
+        assert len(taken) == count
 
 
 def test_a_waiting_thread_is_woken(store: kvcore.Store) -> None:
@@ -158,6 +180,23 @@ async def test_asynchronous_listeners() -> None:
             await listener.punsubscribe()
             assert await listening == [b"1", b"2"]
         assert await store.publish("a", "3") == 0
+
+
+async def test_handlers_may_be_coroutine_functions() -> None:
+    taken: list[object] = []
+
+    async def slowly(message: store_pubsub.Message) -> None:
+        await asyncio.sleep(0)
+        taken.append(message["data"])
+
+    async with aio.open() as store, store.pubsub(ignore_subscribe_messages=True) as listener:
+        await listener.subscribe(slow=slowly, quick=lambda message: taken.append(message["data"]))
+        await store.publish("slow", "1")
+        await store.publish("quick", "2")
+        assert await listener.get_message(timeout=5) is None
+        assert taken == [b"1"]
+        assert await listener.get_message(timeout=0) is None
+        assert taken == [b"1", b"2"]
 
 
 async def test_messages_of_the_shared_session_can_be_taken() -> None:

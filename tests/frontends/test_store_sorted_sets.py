@@ -111,3 +111,8 @@ def test_scores_are_numbers_where_redis_py_leaves_text() -> None:
         assert store.zmpop(2, ["none", "z"], min=True) == [b"z", [[b"a", 1.0]]]
         assert store.bzmpop(1, 1, ["z"], max=True) == [b"z", [[b"c", 3.0]]]
         assert store.zrandmember("z", 2, withscores=True) == [(b"b", 2.0)]
+
+
+def test_members_come_with_their_scores() -> None:
+    with pytest.raises(TypeError, match="a mapping of members to scores, not list"):
+        kvcore.open().zadd("z", ["a", 1])  # type: ignore[arg-type]
