@@ -81,13 +81,7 @@ def _check_title(text: str) -> str:
 
 # What follows from a directive that is kept and reported only
 
-LOADING: Final = "No effect: the data set is loaded before the server listens, and nobody is kept waiting."
-CHILD: Final = "No effect: it slows down a forked child, and there is none."
-UNWAITED: Final = "No effect yet: SHUTDOWN waits for no replica."
 PLAIN_LINKS: Final = "No effect yet: links to a primary are not encrypted."
-IGNORING: Final = "No effect: a replica goes on when its disk refuses, as with yes."
-SWAPPING: Final = "No effect: always as with swapdb, so a replica serves the old data until it has the new."
-LOGGED: Final = "No effect: always as with ignore, and an error in the stream is logged."
 CLUSTER: Final = "No effect yet: comes with cluster mode."
 AT_ONCE: Final = "No effect: what is sent to replicas leaves at once."
 SYNC_FILES: Final = "No effect needed: the file of a full synchronisation has no name."
@@ -162,7 +156,7 @@ TABLE: Final[tuple[Directive, ...]] = (
         immutable=True,
     ),
     Choice("enable-protected-configs", "no", _YES_NO_LOCAL, immutable=True),
-    Integer("shutdown-timeout", 10, 0, INT, UNWAITED),
+    Integer("shutdown-timeout", 10, 0, INT),
     Choices("shutdown-on-sigint", _SHUTDOWN),
     Choices("shutdown-on-sigterm", _SHUTDOWN),
     # Log
@@ -275,9 +269,9 @@ TABLE: Final[tuple[Directive, ...]] = (
     Integer("auto-aof-rewrite-percentage", 100, 0, INT),
     Memory("auto-aof-rewrite-min-size", 64 * MB, 0, LONG),
     Choice("sanitize-dump-payload", "no", ("no", "yes", "clients")),
-    Integer("loading-process-events-interval-bytes", 2 * MB, 1024, INT, LOADING, hidden=True),
-    Integer("key-load-delay", 0, -INT - 1, INT, LOADING, hidden=True),
-    Integer("rdb-key-save-delay", 0, -INT - 1, INT, CHILD, hidden=True),
+    Integer("loading-process-events-interval-bytes", 2 * MB, 1024, INT, hidden=True),
+    Integer("key-load-delay", 0, -INT - 1, INT, hidden=True),
+    Integer("rdb-key-save-delay", 0, -INT - 1, INT, hidden=True),
     # Replication
     Primary("replicaof", (), "", aliases=("slaveof",), immutable=True),
     Text("masterauth", "", ""),
@@ -285,7 +279,7 @@ TABLE: Final[tuple[Directive, ...]] = (
     Text("replica-announce-ip", "", "", aliases=("slave-announce-ip",)),
     Integer("replica-announce-port", 0, 0, 65535, "", aliases=("slave-announce-port",)),
     Flag("replica-announced", True, ""),
-    Flag("replica-ignore-disk-write-errors", False, IGNORING),
+    Flag("replica-ignore-disk-write-errors", False, ""),
     Flag("replica-ignore-maxmemory", True, "", aliases=("slave-ignore-maxmemory",)),
     Flag("replica-lazy-flush", False, NO_NEED, aliases=("slave-lazy-flush",)),
     Flag("replica-read-only", True, "", aliases=("slave-read-only",)),
@@ -296,13 +290,13 @@ TABLE: Final[tuple[Directive, ...]] = (
     Memory("repl-backlog-size", MB, 1, LONG, "", clamp=(16384, LONG)),
     Integer("repl-backlog-ttl", 3600, 0, LONG, ""),
     Flag("repl-disable-tcp-nodelay", False, AT_ONCE),
-    Choice("repl-diskless-load", "disabled", ("disabled", "on-empty-db", "swapdb"), SWAPPING),
+    Choice("repl-diskless-load", "disabled", ("disabled", "on-empty-db", "swapdb"), ""),
     Flag("repl-diskless-sync", True, ""),
     Integer("repl-diskless-sync-delay", 5, 0, INT, ""),
     Integer("repl-diskless-sync-max-replicas", 0, 0, INT, ""),
     Integer("repl-ping-replica-period", 10, 1, INT, "", aliases=("repl-ping-slave-period",)),
     Integer("repl-timeout", 60, 1, INT, ""),
-    Choice("propagation-error-behavior", "ignore", ("ignore", "panic", "panic-on-replicas"), LOGGED),
+    Choice("propagation-error-behavior", "ignore", ("ignore", "panic", "panic-on-replicas"), ""),
     # Cluster
     Flag("cluster-enabled", False, CLUSTER, immutable=True),
     Text("cluster-config-file", "nodes.conf", CLUSTER, immutable=True),
@@ -354,8 +348,8 @@ TABLE: Final[tuple[Directive, ...]] = (
     Flag("crash-memcheck-enabled", True, PROCESS),
     Flag("disable-thp", True, PROCESS, immutable=True),
     Text("ignore-warnings", "", PROCESS),
-    Choice("oom-score-adj", "no", ("no", "yes", "relative", "absolute"), PROCESS),
-    Words("oom-score-adj-values", ("0", "200", "800"), PROCESS, check=_check_scores),
+    Choice("oom-score-adj", "no", ("no", "yes", "relative", "absolute")),
+    Words("oom-score-adj-values", ("0", "200", "800"), check=_check_scores),
     Text("proc-title-template", "{title} {listen-addr} {server-mode}", check=_check_title),
     Flag("set-proc-title", True, immutable=True),
     Flag("use-exit-on-panic", False, PROCESS, hidden=True),

@@ -67,6 +67,11 @@ def text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
+def printable(value: bytes) -> str:
+    """Decode a client's bytes for a line of a log, which any handler can write."""
+    return value.decode("utf-8", "backslashreplace")
+
+
 SYNTAX: Final = "ERR syntax error"
 NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"
 INTERNAL: Final = "ERR internal error, see the server's log"
@@ -220,6 +225,7 @@ NO_AUTH_HELLO: Final = (
 NO_PROTO: Final = "NOPROTO unsupported protocol version"
 PROTOCOL_NOT_AN_INTEGER: Final = "ERR Protocol version is not an integer or out of range"
 ZERO_OR_ONE: Final = "ERR value is out of range, value must between 0 and 1"
+CLUSTER_DISABLED: Final = "ERR This instance has cluster support disabled"
 WAITAOF_WITHOUT_AOF: Final = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
 INT_OUT_OF_RANGE: Final = "ERR value is out of range, value must between -2147483648 and 2147483647"
 INVALID_CLIENT_NAME: Final = "ERR Client names cannot contain spaces, newlines or special characters."
@@ -278,7 +284,7 @@ OTHER_SNAPSHOT_RUNS: Final = (
 SAVE_FAILED: Final = "ERR"
 """All that the real server answers; its log says why."""
 RELOAD_OPTIONS: Final = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
-RELOAD_FAILED: Final = "ERR Error trying to load the RDB dump, check server logs."
+RELOAD_FAILED: Final = "ERR Error trying to load the RDB dump"
 NOTHING_ON_DISK: Final = "ERR this data set lives in memory only: there is no directory to save it in"
 CANNOT_PERSIST: Final = (
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
@@ -290,6 +296,7 @@ READ_ONLY_REPLICA: Final = "READONLY You can't write against a read only replica
 SCRIPT_STALE: Final = "ERR Can not execute the command on a stale replica"
 STALE_REPLICA: Final = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 NO_LINK_TO_PRIMARY: Final = "NOMASTERLINK Can't SYNC while not connected with my master"
+UNBLOCKED: Final = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 ROLE_CHANGED: Final = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 WAIT_ON_REPLICA: Final = (
     "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured "

@@ -24,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,7 +140,7 @@ class Runner:
             server.terminate()
         for server in self.servers:
             try:
-                server.communicate(timeout=START_SECONDS)
+                _end(server)
             finally:
                 server.kill()
 
@@ -260,6 +261,19 @@ def _commands(block: Block) -> Iterator[tuple[str, str]]:
         continued = command.endswith("\\") and not shown
     if command:
         yield command, shown
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    """Wait until a server that was told to end has; tell it again, for it refuses while its first log is written."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.communicate(timeout=1)
+            return
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise
+            server.terminate()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -30,6 +30,12 @@ def test_any_byte_survives_a_text() -> None:
     assert errors.text(every).encode("utf-8", "surrogateescape") == every
 
 
+def test_any_byte_of_a_line_of_the_log_can_be_written() -> None:
+    every = bytes(range(256))
+    assert errors.printable(every).encode() == every[:128] + b"".join(b"\\x%02x" % byte for byte in every[128:])
+    assert errors.printable("é".encode()) == "é"
+
+
 def test_unknown_commands_are_quoted_up_to_a_limit() -> None:
     assert errors.unknown_command([b"NOSUCH"]) == "ERR unknown command 'NOSUCH', with args beginning with: "
     assert errors.unknown_command([b"No", b"a", b"b c"]).endswith("'No', with args beginning with: 'a' 'b c' ")
