@@ -2,7 +2,7 @@
 
 Lives here: three lists brought together. The real server says which commands there are (COMMAND LIST, COMMAND DOCS),
 kvcore's registry which of them it has, and the oracle tests themselves which of them are compared. Must not live here:
-a command marked by hand; only the release that brings a missing one is named here, by group.
+a command marked by hand.
 
 What counts as compared is read off the syntax trees of ``tests/oracle/test_*.py``: a command sent by a method of a
 pair (``pair.both("GET", "k")``), a line of a script or a tuple that starts with the command's name. Asking COMMAND INFO
@@ -29,35 +29,8 @@ BEGIN: Final = (
 )
 END: Final = "<!-- End of the table. -->"
 
-GROUPS: Final = {
-    "bitmap": "bitmaps",
-    "cluster": "cluster mode",
-    "geo": "geo",
-    "hyperloglog": "HyperLogLog",
-    "scripting": "scripting",
-}
-"""What brings the missing commands of a whole group."""
-
-COMMANDS: Final = {
-    "acl": "access control lists",
-    "bgrewriteaof": "durability",
-    "bgsave": "durability",
-    "client|caching": "client-side caching",
-    "client|getredir": "client-side caching",
-    "client|tracking": "client-side caching",
-    "client|trackinginfo": "client-side caching",
-    "failover": "replication",
-    "latency": "latency monitoring",
-    "memory": "memory inspection",
-    "module": "",
-    "psync": "replication",
-    "replconf": "replication",
-    "replicaof": "replication",
-    "save": "durability",
-    "slaveof": "replication",
-    "sync": "replication",
-}
-"""What brings a missing command of another group, its subcommands included; empty: nothing will."""
+PRESENT: Final = {"cluster": "as with `cluster-enabled no`"}
+"""What the table says of the commands of a group instead of a plain yes."""
 
 SENDING: Final = {"ask", "both", "both_auto", "both_sorted", "both_ttl", "kinds", "matches", "send"}
 """Methods of a pair whose arguments are a command; that of ``matches`` stands behind a pattern."""
@@ -117,17 +90,6 @@ def compared(sources: Iterable[str], names: Iterable[str]) -> set[str]:
     return {name for words, name in known.items() if words in found}
 
 
-def comes_with(name: str, group: str) -> str:
-    """Say which release brings a command that is missing; KeyError for one that nobody has planned."""
-    if group in GROUPS:
-        release = GROUPS[group]
-    elif name in COMMANDS:
-        release = COMMANDS[name]
-    else:
-        release = COMMANDS[name.split("|")[0]]
-    return f"comes with {release}" if release else "no: there is no C module interface"
-
-
 def is_newer(since: str) -> bool:
     """Say whether a command came after the version compared with, or comes from another server altogether."""
     return not re.match(r"[0-6]\.|7\.0\.", since)
@@ -155,7 +117,7 @@ def table(groups: dict[str, str], present: set[str], tested: set[str]) -> str:
         have = sum(name in present for name in names)
         lines += [f"### {group}: {have} of {len(names)}", "", "| command | in kvcore | compared |", "|---|---|---|"]
         for name in names:
-            here = "yes" if name in present else comes_with(name, group)
+            here = PRESENT.get(group, "yes") if name in present else "no"
             mark = "yes" if name in present & tested else "no" if name in present else "-"
             lines.append(f"| `{name.upper().replace('|', ' ')}` | {here} | {mark} |")
         lines.append("")
