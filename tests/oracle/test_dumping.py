@@ -484,9 +484,11 @@ def bodies_of(batch: Batch, random: Random) -> list[bytes]:
 
 
 def mutation(bodies: list[bytes], random: Random) -> bytes:
-    """Return a mutated payload, but none that makes the real server reserve a table of billions of entries."""
+    """Return a mutated payload of a type both know, which makes no server reserve a table of billions of entries."""
     while True:
         body = mutated(random.choice(bodies), random)
+        if body and body[0] == types.CRON_JOB:
+            continue  # KeyDB's
         if body[:1] not in (b"\2", b"\3", b"\4", b"\5") or body[1:2] not in (b"\x80", b"\x81"):
             return seal(body)
 
