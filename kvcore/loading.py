@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kvcore.rdb")
 
 _EMPTY_LOGGED_MAX: Final = 10
+_ENDED_MAX: Final = 1 << 16
+"""Ended keys remembered: the DELs of so many fill a backlog of the usual size, and replicas synchronise anew anyway."""
+
 _ID_LENGTH: Final = 40
 _MEBIBYTE: Final = 1 << 20
 
@@ -75,7 +78,7 @@ class Loader:
         self.loaded = 0
         self.expired = 0
         """Keys left out because their time was past."""
-        self._replicated = False
+        self._replicated = False  # the file was written with a stream, which can be gone on with
         self.ended: list[tuple[int, bytes]] = []
         """Which they were, with their databases, if replicas may have them: the stream has to tell their end."""
         self.empty = 0
@@ -95,7 +98,7 @@ class Loader:
         if at_ms is not None and at_ms <= self._due_ms:
             self.expired += 1
             if self._replicated:
-                self.ended.append((index, key))
+                self._remember_end(index, key)
             return
         # Nobody waits for keys of a data set that is being loaded; and most of loading would be spent finding out.
         new = db.store(key, value) if db.hooked or db.waiters or db.notify_mask else Table.put(db, key, value)
@@ -118,6 +121,12 @@ class Loader:
             else:
                 _set_use(db, key, idle_s, frequency)
         self.loaded += 1
+
+    def _remember_end(self, index: int, key: bytes) -> None:
+        self.ended.append((index, key))
+        if len(self.ended) > _ENDED_MAX:
+            self.ended = []
+            self._replicated = False
 
     def expire_member(self, member: bytes, at_ms: int) -> None:
         """Let a member of the last container expire; ignored where there is none. O(log n)."""
@@ -164,10 +173,13 @@ class Loader:
 
     @property
     def position(self) -> tuple[str, int, int] | None:
-        """History, offset and database of the stream in which the file was written, None if there was no stream."""
+        """History, offset and database of the stream in which the file was written.
+
+        None if there was no stream, or if more keys have ended since than replicas could be told.
+        """
         history, offset = self.aux.get(b"repl-id", b""), self.aux.get(b"repl-offset", b"")
         database = self.aux.get(b"repl-stream-db", b"")
-        if len(history) != _ID_LENGTH or not (offset.isdigit() and database.isdigit()):
+        if not self._replicated or len(history) != _ID_LENGTH or not (offset.isdigit() and database.isdigit()):
             return None
         index = int(database)
         return _shown(history), int(offset), index if index < len(self._databases) else 0

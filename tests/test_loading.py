@@ -61,6 +61,21 @@ def test_keys_of_a_replicated_data_set_end_when_the_stream_says_so(engine: Engin
         assert into.ended == ([] if replicated else [(0, b"a")])  # its replicas still have to hear of it
 
 
+def test_a_stream_is_not_gone_on_with_when_too_many_keys_have_ended(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvcore.loading._ENDED_MAX", 3)
+    into = loader(engine)
+    for name, text in ((b"repl-id", b"a" * 40), (b"repl-offset", b"7"), (b"repl-stream-db", b"0")):
+        into.note(name, text)
+    for count in range(1, 6):
+        into.add(0, b"%d" % count, b"1", NOW_MS - 1, -1, -1, 0)
+        fits = count <= 3
+        assert len(into.ended) == (count if fits else 0)
+        assert into.position == (("a" * 40, 7, 0) if fits else None)
+    assert into.expired == 5
+
+
 @pytest.mark.parametrize(
     ("history", "offset", "database", "position"),
     [
