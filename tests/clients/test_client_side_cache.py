@@ -6,7 +6,6 @@ real 7.0 as well, so that nothing is asked of kvcore that the real server does n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,7 @@ from redis.cache import CacheConfig, CacheKey
 from redis.connection import CacheProxyConnection
 
 from tests.oracle.servers import HOST, Server
+from tests.waiting import until
 
 
 @pytest.fixture(params=["kvcore", "oracle"])
@@ -67,9 +67,7 @@ def test_a_cached_answer_never_reaches_the_server(cached: redis.Redis, plain: re
 
 def await_value(client: redis.Redis, key: str, value: str | None) -> None:
     """Return once the cached client answers ``value``: an invalidation is on its way for a moment."""
-    deadline = time.monotonic() + 5
-    while client.get(key) != value:
-        assert time.monotonic() < deadline
+    until(f"{key} is {value}", lambda: client.get(key) == value)
 
 
 def test_changes_by_others_arrive(cached: redis.Redis, plain: redis.Redis) -> None:
@@ -99,6 +97,4 @@ def test_answers_of_several_keys(cached: redis.Redis, plain: redis.Redis) -> Non
     assert cached.mget("a", "b") == ["1", "2"]
     assert holds(cached, "MGET", "a", "b")
     plain.set("b", "3")
-    deadline = time.monotonic() + 5
-    while cached.mget("a", "b") != ["1", "3"]:
-        assert time.monotonic() < deadline
+    until("the change of b arrives", lambda: cached.mget("a", "b") == ["1", "3"])

@@ -16,6 +16,7 @@ import kvcore.aio
 from kvcore.errors import CommandError
 from kvcore.storage.files import SystemFile
 from tests.oracle.servers import start_kvcore
+from tests.waiting import until
 
 
 def threads() -> list[str]:
@@ -176,12 +177,7 @@ def test_a_rewrite_happens_while_nobody_calls(tmp_path: Path) -> None:
         for number in range(1000):
             store.set("k", number)
         store.execute("BGREWRITEAOF")
-        for _ in range(500):
-            if (tmp_path / "appendonlydir" / "appendonly.aof.2.base.rdb").exists():
-                break
-            threading.Event().wait(0.01)
-        else:
-            raise AssertionError("no new base")
+        until("there is a new base", (tmp_path / "appendonlydir" / "appendonly.aof.2.base.rdb").exists)
     with kvcore.open(tmp_path) as store:
         assert store.get("k") == b"999"
 

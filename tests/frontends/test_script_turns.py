@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from kvcore.frontends.script_turns import GreenletTurns, LockTurns, server_turns
 from kvcore.ports import PARKED
 from tests.oracle.servers import Server, start_kvcore
 from tests.oracle.wire import NOTHING, Wire, WireSession
+from tests.waiting import until
 
 pytest.importorskip("lupa.lua51")
 pytest.importorskip("greenlet")
@@ -49,19 +49,12 @@ def ask(session: WireSession, *words: str) -> Wire:
 
 
 def wait_until_busy(session: WireSession) -> None:
-    for _ in range(2000):
-        if ask(session, "GET", "k").text.startswith(b"BUSY"):
-            return
-        time.sleep(0.001)  # the script has yet to arrive, or to reach the limit
-    raise AssertionError("never heard BUSY")
+    # The script has yet to arrive, or to reach the limit.
+    until("a script is busy", lambda: ask(session, "GET", "k").text.startswith(b"BUSY"), pause=0.001)
 
 
 def wait_until_idle(session: WireSession) -> None:
-    for _ in range(3000):
-        if not ask(session, "GET", "k").text.startswith(b"BUSY"):
-            return
-        time.sleep(0.005)
-    raise AssertionError("never idle again")
+    until("no script is busy", lambda: not ask(session, "GET", "k").text.startswith(b"BUSY"))
 
 
 @pytest.mark.parametrize(

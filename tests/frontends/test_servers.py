@@ -12,6 +12,7 @@ import pytest
 
 from tests.oracle.servers import HOST, Server, start_kvcore
 from tests.oracle.wire import WireSession
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module", params=["asyncio", "threaded"])
@@ -31,11 +32,11 @@ def client(server: Server) -> Iterator[WireSession]:
 
 
 def wait_for_blocked(client: WireSession, count: int) -> None:
-    for _ in range(1000):
+    def seen() -> bool:
         client.send(["INFO", "clients"])
-        if b"blocked_clients:%d\r" % count in client.read().text:
-            return
-    raise AssertionError(f"never saw {count} blocked clients")
+        return b"blocked_clients:%d\r" % count in client.read().text
+
+    until(f"{count} blocked clients", seen, pause=0)
 
 
 def park(server: Server, client: WireSession, count: int) -> list[WireSession]:
@@ -96,12 +97,12 @@ def test_a_client_that_never_reads_hurts_only_itself(server: Server, client: Wir
     mute = socket.create_connection((HOST, server.port), timeout=5)
     mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     mute.sendall(b"GET big\r\n" * 200)
-    for _ in range(1000):
+
+    def closed() -> bool:
         client.send(["INFO", "stats"])
-        if b"client_output_buffer_limit_disconnections:0\r" not in client.read().text:
-            break
-    else:
-        raise AssertionError("the client that never reads was not closed")
+        return b"client_output_buffer_limit_disconnections:0\r" not in client.read().text
+
+    until("the client that never reads is closed", closed)
     mute.close()
     client.send(["CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0"])
     client.read()

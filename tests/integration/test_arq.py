@@ -15,7 +15,7 @@ from arq.connections import ArqRedis, RedisSettings
 from arq.jobs import Job, JobStatus, ResultNotFound
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import end, until_async
+from tests.waiting import end, until_async
 
 WAIT = 30
 

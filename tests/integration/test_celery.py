@@ -17,7 +17,7 @@ from celery.contrib.testing.worker import start_worker
 from celery.exceptions import TaskRevokedError
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import child, until
+from tests.waiting import child, until
 
 WAIT = 30
 

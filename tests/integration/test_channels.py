@@ -15,7 +15,7 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import end, until_async
+from tests.waiting import end, until_async
 
 WAIT = 30
 

@@ -20,7 +20,7 @@ from django.urls import path
 from django.views.decorators.cache import cache_page
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import until
+from tests.waiting import until
 
 if not settings.configured:
     settings.configure(

@@ -24,7 +24,7 @@ from docket import (
 )
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import end, until_async
+from tests.waiting import end, until_async
 
 ran: list[object] = []
 

@@ -19,7 +19,7 @@ from dramatiq.results import Results, ResultTimeout
 from dramatiq.results.backends import RedisBackend as ResultBackend
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import child, until
+from tests.waiting import child, until
 
 WAIT_MS = 30_000
 

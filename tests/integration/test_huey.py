@@ -14,7 +14,7 @@ from huey import PriorityRedisHuey, RedisExpireHuey, RedisHuey, crontab
 from huey.exceptions import ResultTimeout, TaskException, TaskLockedException
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import until
+from tests.waiting import until
 
 WAIT = 30
 

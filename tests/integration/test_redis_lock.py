@@ -12,7 +12,7 @@ from redis import Redis
 from redis_lock import AlreadyAcquired, Lock, NotAcquired, NotExpirable, TimeoutTooLarge
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import redis_om
 from redis_om.model.model import NotFoundError
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import until
+from tests.waiting import until
 
 
 @pytest.fixture

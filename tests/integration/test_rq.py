@@ -20,7 +20,7 @@ from rq.scheduler import RQScheduler
 
 from tests.integration import rq_jobs
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import child, until
+from tests.waiting import child, until
 
 
 @pytest.fixture

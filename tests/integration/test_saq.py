@@ -14,7 +14,7 @@ from saq import CronJob, Job, Queue, Status, Worker
 from saq.queue import JobError
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import end, until_async
+from tests.waiting import end, until_async
 
 WAIT = 30
 

@@ -27,7 +27,7 @@ from taskiq_redis import (
 from taskiq_redis.exceptions import ResultIsMissingError
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import end, until_async
+from tests.waiting import end, until_async
 
 WAIT = 30
 

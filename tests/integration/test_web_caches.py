@@ -25,7 +25,7 @@ from flask_caching import Cache as FlaskCache
 from redis.asyncio import Redis
 
 from tests.integration.conftest import Endpoint
-from tests.integration.waiting import until, until_async
+from tests.waiting import until, until_async
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from tests.oracle.harness import Argument
 from tests.oracle.servers import HOST, Server, find_oracle, start_kvcore, start_oracle
 from tests.oracle.wire import Wire, WireSession
+from tests.waiting import SECONDS
 
-SECONDS = 15.0
 STOCK = "stock"
 """The kind of server that is the real one; the others are kvcore's front ends."""
 

@@ -64,6 +64,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from tests.oracle.wire import AGGREGATES, NOTHING, Argument, Error, Wire, encode_command
+from tests.waiting import SECONDS
 
 __all__ = ["NOTHING", "Argument", "Error", "Mismatch", "Pair", "Session", "Wire", "check", "run_sequence"]
 
@@ -87,8 +88,8 @@ class Session(Protocol):
 
     def send(self, arguments: Iterable[Argument]) -> None: ...
     def send_raw(self, data: bytes) -> None: ...
-    def read(self, timeout: float = 5.0) -> Wire: ...
-    def read_push(self, timeout: float = 5.0) -> Wire: ...
+    def read(self, timeout: float = SECONDS) -> Wire: ...
+    def read_push(self, timeout: float = SECONDS) -> Wire: ...
     def close(self) -> None: ...
 
 
@@ -205,11 +206,11 @@ class Pair:
         self.oracle.send_raw(data)
         self.kvcore.send_raw(data)
 
-    def read(self, timeout: float = 5.0) -> Any:
+    def read(self, timeout: float = SECONDS) -> Any:
         """Compare the next reply of both sides; its native value, or ``NOTHING`` when neither sent one."""
         return self._compare(self.oracle.read(timeout), self.kvcore.read(timeout))
 
-    def read_push(self, timeout: float = 5.0) -> Any:
+    def read_push(self, timeout: float = SECONDS) -> Any:
         """Compare the next push of both sides; its native value, or ``NOTHING``."""
         return self._compare(self.oracle.read_push(timeout), self.kvcore.read_push(timeout))
 
@@ -284,11 +285,11 @@ class Pair:
         self.both("CONFIG", "SET", name, value)
         self._root._restore.append((name, oracle.items[1].text, kvcore.items[1].text))
 
-    def wait_blocked(self, count: int, seconds: float = 5.0) -> None:
+    def wait_blocked(self, count: int, seconds: float = SECONDS) -> None:
         """Return once INFO shows ``count`` blocked clients on both sides."""
         self._wait(("INFO", "clients"), rf"blocked_clients:{count}\r", seconds)
 
-    def wait_until(self, arguments: Sequence[Argument], value: Any, seconds: float = 5.0) -> None:
+    def wait_until(self, arguments: Sequence[Argument], value: Any, seconds: float = SECONDS) -> None:
         """Ask again until both sides answer ``value`` (native), for at most ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:

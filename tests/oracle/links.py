@@ -17,8 +17,8 @@ import pytest
 
 from tests.oracle.servers import HOST, Server, find_oracle, start_kvcore, start_oracle
 from tests.oracle.wire import Argument, Wire, WireSession, encode_command
+from tests.waiting import SECONDS
 
-SECONDS: Final = 20.0
 QUIET_S: Final = 0.03
 """How long nothing must come of a server that has done all it was asked for, until what came is taken for all."""
 

@@ -16,6 +16,7 @@ import kvcore
 from kvcore.arguments import encode
 from kvcore.replies import NO_REPLY, Push
 from tests.oracle.wire import NOTHING, PUSH_MESSAGES, Argument, Wire, from_native
+from tests.waiting import SECONDS
 
 POLL_SECONDS = 0.002
 
@@ -63,7 +64,7 @@ class NativeSession:
         """Refuse: there is no wire here."""
         raise TypeError(f"no bytes in process (wanted to send {data[:40]!r}): use the fixture wire_pair")
 
-    def read(self, timeout: float = 5.0) -> Wire:
+    def read(self, timeout: float = SECONDS) -> Wire:
         """Return the next reply, ``NOTHING`` after ``timeout`` seconds."""
         try:
             reply = self._replies.get(timeout=timeout)
@@ -73,7 +74,7 @@ class NativeSession:
             raise reply
         return reply
 
-    def read_push(self, timeout: float = 5.0) -> Wire:
+    def read_push(self, timeout: float = SECONDS) -> Wire:
         """Return the oldest message of a subscription, ``NOTHING`` after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while True:

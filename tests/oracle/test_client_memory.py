@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 from tests.oracle.harness import Pair, Session
 from tests.oracle.wire import CLOSED, NOTHING, WireSession, encode_command
+from tests.waiting import until
 
 HALF_A_MEGABYTE = b"x" * 500_000
 
@@ -35,11 +35,13 @@ def evicted(session: Session) -> int:
 
 def await_evictions(pair: Pair, before: tuple[int, int], count: int) -> None:
     """Return once both sides have closed ``count`` clients more."""
-    deadline = time.monotonic() + 5
     wanted = (before[0] + count, before[1] + count)
-    while (seen := (evicted(pair.oracle), evicted(pair.kvcore))) != wanted:
-        assert time.monotonic() < deadline, (seen, wanted)
-        time.sleep(0.01)
+    until(f"{count} more evicted on both sides", lambda: (evicted(pair.oracle), evicted(pair.kvcore)) == wanted)
+
+
+def half_requests(session: WireSession) -> int:
+    session.send(("CLIENT", "LIST"))
+    return session.read().text.count(b" qbuf=500000 ")
 
 
 def test_a_large_request_is_closed_before_it_is_complete(guarded: Pair) -> None:
@@ -142,15 +144,15 @@ def test_what_client_list_tells_of_an_incomplete_request(wire_pair: Pair, start:
     client = wire_pair.client(2)
     client.both("CLIENT", "SETNAME", "sender")
     client.send_raw(start)
-    deadline = time.monotonic() + 5
-    while True:
+
+    def alike() -> tuple[dict[str, str], dict[str, str]] | None:
         theirs, ours = own_line(wire_pair, "sender")
-        if [theirs[field] for field in ("qbuf", "argv-mem")] == [ours[field] for field in ("qbuf", "argv-mem")] and (
-            theirs["qbuf"] != "0"
-        ):
-            break
-        assert time.monotonic() < deadline, (theirs, ours)
-        time.sleep(0.01)
+        same = all(theirs[field] == ours[field] for field in ("qbuf", "argv-mem"))
+        return (theirs, ours) if same and theirs["qbuf"] != "0" else None
+
+    found = until("both tell the same of the request", alike)
+    assert found is not None
+    theirs, ours = found
     announced = 300_000 if b"$300000" in start else 0
     assert int(theirs["tot-mem"]) >= announced <= int(ours["tot-mem"])
 
@@ -177,13 +179,7 @@ def test_a_lower_limit_holds_from_the_next_command_on(guarded: Pair) -> None:
     for sender in senders:
         sender.send_raw(b"*2\r\n$1000000\r\n" + HALF_A_MEGABYTE)
     for side in (guarded.oracle, guarded.kvcore):
-        deadline = time.monotonic() + 5
-        while True:
-            side.send(("CLIENT", "LIST"))
-            if side.read().text.count(b" qbuf=500000 ") == 4:
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until("four half requests have come", lambda asked=side: half_requests(asked) == 4)
     guarded.config("maxmemory-clients", 3_000_000)
     gone = evicted(guarded.oracle) - before[0], evicted(guarded.kvcore) - before[1]
     assert gone[0] == gone[1] > 0

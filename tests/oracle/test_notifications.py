@@ -15,6 +15,7 @@ import pytest
 from tests.oracle.harness import Mismatch, Pair, show
 from tests.oracle.test_fuzz import KEYS, LEFT_OUT, Grammar
 from tests.oracle.wire import Wire, WireSession, encode_command
+from tests.waiting import SECONDS
 
 ALSO = {"copy", "move", "sort", "sort_ro", "xclaim", "xautoclaim", "xreadgroup", "xread", "incrbyfloat"}
 ALSO |= {"xgroup|create", "dump", "spop", "object|freq", "getdel", "pfdebug"}
@@ -28,7 +29,6 @@ SOIL = [
 ]
 """Now and then, so that commands that need a group find one."""
 UNITS = 1200
-SILENCE_SECONDS = 5.0
 
 
 class EventGrammar(Grammar):
@@ -79,7 +79,7 @@ class Listeners:
     def run(self, unit: list[list[str]]) -> tuple[Wire, list[Wire], list[Wire]]:
         """Run a unit; return its last reply, the events, and what the tracker heard."""
         self.runner.send_raw(b"".join(encode_command([w.encode("latin-1") for w in words]) for words in unit))
-        reply = [self.runner.read_any(SILENCE_SECONDS) for _ in unit][-1]
+        reply = [self.runner.read_any(SECONDS) for _ in unit][-1]
         heard = [self._to_mark(session) for session in self.listeners]
         return reply, heard[0], heard[1]
 
@@ -89,7 +89,7 @@ class Listeners:
         session.send(("PING", mark))
         frames = []
         while True:
-            frame = session.read_any(SILENCE_SECONDS)
+            frame = session.read_any(SECONDS)
             if frame.text == mark or (frame.items and frame.items[-1].text == mark):
                 return frames
             assert frame.kind not in ("nothing", "closed"), frames

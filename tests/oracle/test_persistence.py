@@ -15,6 +15,7 @@ import pytest
 from tests.oracle.harness import Pair
 from tests.oracle.servers import HOST, Server, find_oracle, free_port
 from tests.oracle.wire import WireSession
+from tests.waiting import until
 
 ORACLE = find_oracle()
 pytestmark = pytest.mark.skipif(ORACLE is None, reason="there is no real server to compare with")
@@ -57,10 +58,7 @@ def info(session: WireSession) -> dict[str, str]:
 
 
 def wait_for(session: WireSession, field: str, value: str) -> None:
-    deadline = time.monotonic() + 20
-    while info(session)[field] != value:
-        assert time.monotonic() < deadline, f"{field} does not become {value}"
-        time.sleep(0.01)
+    until(f"{field} becomes {value}", lambda: info(session)[field] == value)
 
 
 def fill(session: WireSession) -> None:

@@ -17,6 +17,7 @@ from tests.oracle.servers import HOST, Server, find_oracle, free_port
 from tests.oracle.test_stream_groups import COMMANDS as GROUP_COMMANDS
 from tests.oracle.test_streams import COMMANDS as STREAM_COMMANDS
 from tests.oracle.wire import WireSession
+from tests.waiting import until
 
 TIMES = re.compile(rb"\d{13,}(-\d+)?")
 
@@ -56,11 +57,12 @@ class Logs:
     def wait_blocked(self, count: int) -> None:
         """Return once ``count`` clients wait on the real server."""
         oracle, _ = self._session("monitor")
-        for _ in range(1000):
+
+        def waits() -> bool:
             oracle.send(("INFO", "clients"))
-            if f"blocked_clients:{count}\r".encode() in oracle.read().text:
-                return
-        raise AssertionError("the client does not wait")
+            return f"blocked_clients:{count}\r".encode() in oracle.read().text
+
+        until("the client waits", waits, pause=0.001)
 
     def new(self) -> tuple[list[bytes], list[bytes]]:
         """Return what was logged since the last call, oracle's first, with the times left out."""

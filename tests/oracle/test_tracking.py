@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from tests.oracle.harness import Mismatch, Pair, Session, check, show
 from tests.oracle.wire import NOTHING, Wire, WireSession, encode_command
+from tests.waiting import SECONDS, until
 
 Line = tuple[str, ...]
-
-SILENCE_SECONDS = 5.0
 
 
 def _plain(frame: Wire) -> Wire:
@@ -58,7 +57,7 @@ class Side:
     def _replies(self, session: WireSession, count: int) -> list[Wire]:
         frames = []
         while count:
-            frame = session.read_any(SILENCE_SECONDS)
+            frame = session.read_any(SECONDS)
             frames.append(frame)
             count -= not _is_push(frame)
             assert frame.kind != "nothing", frames
@@ -70,11 +69,21 @@ class Side:
         session.send(("PING", mark))
         frames = []
         while True:
-            frame = session.read_any(SILENCE_SECONDS)
+            frame = session.read_any(SECONDS)
             if frame.text == mark or (frame.items and frame.items[-1].text == mark):
                 return frames
             assert frame.kind not in ("nothing", "closed"), frames
             frames.append(frame)
+
+    def wait_until_gone(self, number: str, watcher: str) -> None:
+        """Return once the server lists the client no more."""
+        session = self.sessions[watcher]
+
+        def gone() -> bool:
+            session.send(("CLIENT", "LIST", "ID", number))
+            return not session.read().text
+
+        until(f"client {number} is gone", gone, pause=0.001)
 
     def named(self, frames: list[Wire]) -> list[Wire]:
         """Put names in the places of ids, which differ between servers."""
@@ -125,11 +134,7 @@ class Trio:
         old = {side: side.ids[name] for side in (self.oracle, self.kvcore)}
         self.connect(name)
         for side, number in old.items():
-            session = side.sessions[watcher]
-            for _ in range(1000):
-                session.send(("CLIENT", "LIST", "ID", number))
-                if not session.read().text:
-                    break
+            side.wait_until_gone(number, watcher)
 
     def run(self, name: str, *lines: Line) -> dict[str, list[Wire]]:
         """Run lines on both sides and compare what every client received."""

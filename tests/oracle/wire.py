@@ -15,6 +15,7 @@ from typing import Any
 
 from kvcore import replies
 from kvcore.errors import CommandError
+from tests.waiting import SECONDS
 
 Argument = bytes | str | int | float
 
@@ -259,7 +260,7 @@ class WireSession:
         except OSError:
             self._closed = True
 
-    def read(self, timeout: float = 5.0) -> Wire:
+    def read(self, timeout: float = SECONDS) -> Wire:
         """Return the next reply; ``NOTHING`` after ``timeout`` seconds, ``CLOSED`` when the server hung up.
 
         RESP3 pushes that carry messages land in ``pushes`` instead; confirmations of SUBSCRIBE are replies.
@@ -271,7 +272,7 @@ class WireSession:
                 continue
             return reply
 
-    def read_push(self, timeout: float = 5.0) -> Wire:
+    def read_push(self, timeout: float = SECONDS) -> Wire:
         """Return the oldest push kept aside, else the next thing that arrives."""
         return self.pushes.pop(0) if self.pushes else self.read_any(timeout)
 

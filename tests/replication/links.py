@@ -11,6 +11,7 @@ from kvcore.replies import NO_REPLY, Raw, Reply
 from kvcore.resp.encoder import encode_many
 from kvcore.session import CLOSE
 from tests.engine_client import Argument, encode
+from tests.waiting import until
 
 
 class SlowPeer:
@@ -97,9 +98,9 @@ def tick(engine: Engine, times: int = 1) -> None:
 
 def settle(engine: Engine) -> None:
     """Tick until a snapshot that is running, or about to begin, has ended."""
-    engine.tick()
-    for _ in range(10_000):
-        if not engine.background.busy:
-            return
+
+    def ended() -> bool:
         engine.tick()
-    raise AssertionError("the snapshot does not end")
+        return not engine.background.busy
+
+    until("the snapshot ends", ended, pause=0)

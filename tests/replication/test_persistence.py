@@ -18,6 +18,7 @@ from kvcore.storage.snapshots import Snapshots
 from tests.engine_client import Client
 from tests.replication.links import Link
 from tests.replication.upstreams import HISTORY, OTHER, Wires, command, snapshot_of
+from tests.waiting import until
 
 
 class Server:
@@ -64,11 +65,11 @@ class Server:
         self.commit()
 
     def run_rewrite(self) -> None:
-        for _ in range(1000):
-            if self.engine.persistence.fields()["aof_rewrite_in_progress"] == 0:
-                return
+        def ended() -> bool:
             self.engine.tick()
-        raise AssertionError("the rewrite does not end")
+            return self.engine.persistence.fields()["aof_rewrite_in_progress"] == 0
+
+        until("the rewrite ends", ended, pause=0)
 
     @property
     def digest(self) -> str:

@@ -21,6 +21,7 @@ from kvcore.storage.files import Files
 from kvcore.storage.middleware import Crash, FaultyFiles, MemoryFiles, crash_at, fail_at, fail_on, no_fault
 from kvcore.storage.snapshots import LoadError, Snapshots
 from tests.engine_client import Client
+from tests.waiting import until
 
 NAMES = "appendonlydir/appendonly.aof"
 
@@ -50,11 +51,11 @@ class Log:
         return reply
 
     def run_rewrite(self) -> None:
-        for _ in range(10_000):
-            if self.aof.fields()["aof_rewrite_in_progress"] == 0:
-                return
+        def ended() -> bool:
             self.engine.tick()
-        raise AssertionError("the rewrite does not end")
+            return self.aof.fields()["aof_rewrite_in_progress"] == 0
+
+        until("the rewrite ends", ended, pause=0)
 
     def stop(self) -> bool:
         return self.aof.stop()

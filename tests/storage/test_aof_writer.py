@@ -12,6 +12,7 @@ import pytest
 from kvcore.effects import Effect
 from kvcore.storage.aof_reader import AofReader
 from kvcore.storage.aof_writer import AofWriter
+from tests.waiting import until
 
 
 class Disk:
@@ -88,12 +89,8 @@ def unit(*texts: str, db: int = 0) -> list[Effect]:
     return [(db, text.encode().split()) for text in texts]
 
 
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        threading.Event().wait(0.001)
-    raise AssertionError("it never came to that")
+def soon(condition: Callable[[], object]) -> None:
+    until("the writing thread gets that far", condition, pause=0.001)
 
 
 def test_a_select_stands_where_the_database_changes(make: Make, disk: Disk) -> None:
@@ -163,7 +160,7 @@ def test_always_makes_a_reader_wait_for_what_another_thread_is_syncing(make: Mak
     writer.take(unit("SET a 1"))
     first = threading.Thread(target=lambda: (writer.commit(), done.append("writer")))
     first.start()
-    until(lambda: writer._io.locked() and disk.data)
+    soon(lambda: writer._io.locked() and disk.data)
     second = threading.Thread(target=lambda: (writer.commit(), done.append("reader")))
     second.start()
     threading.Event().wait(0.02)
@@ -180,9 +177,9 @@ def test_everysec_writes_at_once_and_syncs_by_itself(make: Make, disk: Disk) -> 
     writer.take(unit("SET a 1"))
     writer.commit()
     assert len(disk.commands()) == 2
-    until(lambda: disk.synced == len(disk.data))
+    soon(lambda: disk.synced == len(disk.data))
     writer.take(unit("SET b 2"))
-    until(lambda: disk.synced == len(disk.data) and len(disk.commands()) == 3)
+    soon(lambda: disk.synced == len(disk.data) and len(disk.commands()) == 3)
 
 
 def test_everysec_does_not_write_while_a_sync_holds_the_disk(make: Make, disk: Disk) -> None:
@@ -190,13 +187,13 @@ def test_everysec_does_not_write_while_a_sync_holds_the_disk(make: Make, disk: D
     disk.gate = threading.Event()
     writer.take(unit("SET a 1"))
     writer.commit()
-    until(lambda: writer._syncing)
+    soon(lambda: writer._syncing)
     size = len(disk.data)
     writer.take(unit("SET b 2"))
     assert writer.commit()
     assert len(disk.data) == size
     disk.gate.set()
-    until(lambda: disk.synced == len(disk.data) > size)
+    soon(lambda: disk.synced == len(disk.data) > size)
     assert [argv[-1] for argv in disk.commands()] == [b"0", b"1", b"2"]
 
 
@@ -266,9 +263,9 @@ def test_a_failed_sync_in_the_background_is_told_and_not_forgotten(make: Make, d
     disk.broken = True
     writer.take(unit("SET a 1"))
     assert writer.commit()
-    until(lambda: writer.failure is not None)
+    soon(lambda: writer.failure is not None)
     disk.broken = False
-    until(lambda: disk.synced == len(disk.data))
+    soon(lambda: disk.synced == len(disk.data))
     assert writer.failure is writer.doubt is not None
     assert writer.synced == 0
 
@@ -348,10 +345,10 @@ def test_a_stricter_policy_syncs_what_a_laxer_one_left(make: Make, disk: Disk) -
     writer = make("no")
     writer.take(unit("SET a 1"))
     writer.commit()
-    until(lambda: writer._thread is not None and not writer._awake)
+    soon(lambda: writer._thread is not None and not writer._awake)
     assert disk.synced == 0
     writer.follow("everysec")
-    until(lambda: disk.synced == len(disk.data))
+    soon(lambda: disk.synced == len(disk.data))
     assert writer.synced == writer.taken
 
 
@@ -360,14 +357,14 @@ def test_a_sync_beside_the_writing_speaks_for_what_was_written_before_it(make: M
     disk.gate = threading.Event()
     writer.take(unit("SET a 1"))
     writer.commit()
-    until(lambda: writer._syncing)
+    soon(lambda: writer._syncing)
     writer.take(unit("SET b 2"))
     with writer._io:
         writer._flush()
     disk.gate.set()
-    until(lambda: writer.synced == 1 or writer.synced == 2)
+    soon(lambda: writer.synced == 1 or writer.synced == 2)
     assert writer.synced == 1 or disk.synced == len(disk.data)
-    until(lambda: writer.synced == 2)
+    soon(lambda: writer.synced == 2)
 
 
 def test_an_old_file_that_cannot_be_synced_is_told(make: Make, disk: Disk) -> None:
@@ -410,6 +407,6 @@ def test_an_interrupt_before_the_thread_starts_leaves_the_next_one_to_start_it(
             writer.take(unit("SET a 1"))
     writer.take(unit("SET b 2"))
     assert writer.commit()
-    until(lambda: disk.synced == len(disk.data) > 0)
+    soon(lambda: disk.synced == len(disk.data) > 0)
     assert writer.close()
     assert disk.commands()[-1] == [b"SET", b"b", b"2"]

@@ -19,17 +19,21 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 30.0
 POLL_SECONDS = 0.01
 
 
-def until(what: str, condition: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Return the first true value of ``condition``; fail saying ``what`` did not happen."""
+def until(what: str, condition: Callable[[], T], seconds: float = SECONDS, *, pause: float = POLL_SECONDS) -> T:
+    """Return the first true value of ``condition``; fail saying ``what`` did not happen.
+
+    It is time that is limited and never the number of looks: one side of a busy machine may look a thousand times
+    while the other stands still. ``pause``, in seconds, lies between two looks.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
     return value
 
 
