@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 
 from kvcore.config import Config
 from kvcore.errors import KvcoreError
+from kvcore.frontends.interrupts import hold_interrupts
 from kvcore.frontends.output import note, printable
 from kvcore.frontends.remote import Dumped, Remote
 from kvcore.frontends.remote_address import hidden
@@ -223,7 +224,7 @@ def opened(target: str) -> Iterator[Target]:
         return
     from kvcore.frontends.inprocess import open as open_store
 
-    with open_store(target) as store:
+    with hold_interrupts(), open_store(target) as store:
         yield _StoreTarget(store.run)
 
 

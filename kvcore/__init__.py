@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Final
 from kvcore.extras import needs_redis
 
 if TYPE_CHECKING:
+    from kvcore import aio as aio
+    from kvcore import testing as testing
     from kvcore.call import Call
     from kvcore.errors import (
         ClosedError,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     )
     from kvcore.extensions import command
     from kvcore.frontends.inprocess import Store, open  # noqa: A004 - `kvcore.open`
+    from kvcore.frontends.interrupts import hold_interrupts
     from kvcore.frontends.locking import LockError
     from kvcore.frontends.redis_patch import patch_redis
     from kvcore.frontends.redis_sync import BlockingConnectionPool, ConnectionPool, Redis
@@ -73,6 +76,7 @@ __all__ = [
     "WrongTypeError",
     "command",
     "connect",
+    "hold_interrupts",
     "open",
     "patch_redis",
 ]
@@ -101,6 +105,7 @@ _HOMES: Final = {
     "WrongTypeError": "kvcore.errors",
     "command": "kvcore.extensions",
     "connect": "kvcore.frontends.stores",
+    "hold_interrupts": "kvcore.frontends.interrupts",
     "open": "kvcore.frontends.inprocess",
     "patch_redis": "kvcore.frontends.redis_patch",
 }
