@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +11,12 @@ import pytest
 from kvcore import errors
 from kvcore.testing import TestStore
 from tests.oracle.servers import HOST, Server, start_kvcore
-from tests.oracle.wire import Wire, WireSession
+from tests.oracle.wire import Wire, WireSession, encode_command
+from tests.waiting import SECONDS, until
 
 pytest.importorskip("lupa.lua51")
 pytest.importorskip("greenlet")
 
-SOON_S = 10.0
 INCR = "return redis.call('incr', KEYS[1])"
 
 
@@ -38,16 +37,11 @@ def client(server: Server) -> Iterator[WireSession]:
 
 def ask(session: WireSession, *words: object) -> Wire:
     session.send([str(word) for word in words])
-    return session.read(SOON_S)
+    return session.read(SECONDS)
 
 
 def wait_until(session: WireSession, words: tuple[object, ...], wanted: bytes) -> None:
-    deadline = time.monotonic() + SOON_S
-    while time.monotonic() < deadline:
-        if ask(session, *words).text.startswith(wanted):
-            return
-        time.sleep(0.002)
-    raise AssertionError(f"{words} never answered {wanted!r}")
+    until(f"{words} answers {wanted!r}", lambda: ask(session, *words).text.startswith(wanted), pause=0.002)
 
 
 def test_jobs_run_between_commands(client: WireSession) -> None:
@@ -57,15 +51,16 @@ def test_jobs_run_between_commands(client: WireSession) -> None:
     ask(client, "DEL", "j", "n")
     assert ask(client, "KEYDB.CRON", "once", "single", 20, INCR, 1, "n").text == b"OK"
     client.send(["BLPOP", "nothing", "0.3"])
-    client.read(SOON_S)
+    client.read(SECONDS)
     assert ask(client, "GET", "n").text == b"1"
     assert ask(client, "DBSIZE").text == b"1"
 
 
 def test_a_job_that_never_ends_is_killed(client: WireSession, server: Server) -> None:
     ask(client, "CONFIG", "SET", "busy-reply-threshold", "20")
-    ask(client, "KEYDB.CRON", "endless", "single", 1, "while true do end")
-    ask(client, "KEYDB.CRON", "other", "single", 2, INCR, 1, "n")
+    jobs = [("endless", "single", "1", "while true do end"), ("other", "single", "2", INCR, "1", "n")]
+    client.send_raw(b"".join(encode_command(("KEYDB.CRON", *job)) for job in jobs))  # the second before the first runs
+    assert [client.read(SECONDS).text for _ in jobs] == [b"OK", b"OK"]
     wait_until(client, ("GET", "n"), b"BUSY")
     second = server.connect()
     assert ask(second, "GET", "n").text.decode() == errors.BUSY_SCRIPT
@@ -106,7 +101,7 @@ def test_jobs_survive_restarts(tmp_path: Path, options: tuple[str, ...]) -> None
             assert ask(session, "SAVE").text == b"OK"
         times = [int(ask(session, "PTTL", name, name).text) for name in ("hourly", "later")]
         server.signal(9)
-        server.wait(SOON_S)
+        server.wait(SECONDS)
     finally:
         server.stop()
     server = restarted(tmp_path, *options)
