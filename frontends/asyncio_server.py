@@ -357,6 +357,7 @@ class AsyncioServer:
         self._timer: asyncio.TimerHandle | None = None
         self._last_idle_check_ms = 0
         self._former_handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+        self._unheeded = 0  # signals that came, and that the loop has not yet come to
 
     # Life
 
@@ -609,9 +610,9 @@ class AsyncioServer:
             return
 
         def hear(number: int, _frame: FrameType | None) -> None:
-            shutdown = self.engine.shutdown
-            if number == signal.SIGINT and (shutdown.asked or shutdown.waiting_ms or shutdown.ended):
+            if number == signal.SIGINT and (self._unheeded or self.engine.shutdown.asked):
                 self._insist()
+            self._unheeded += 1
             with contextlib.suppress(RuntimeError):  # the loop has closed: the process ends
                 loop.call_soon_threadsafe(self._signalled, signal.Signals(number).name)
 
@@ -625,6 +626,7 @@ class AsyncioServer:
         os._exit(1)
 
     def _signalled(self, name: str) -> None:
+        self._unheeded -= 1
         if self.engine.loading:
             logger.warning("Received shutdown signal during loading, scheduling shutdown.")
         else:

@@ -518,12 +518,13 @@ class Percentiles(Words):
 
 
 class Primary(Words):
-    """Host and port of the primary; ``no one`` for none. Exactly two words."""
+    """Host and port of the primary, also as one word with a space; ``no one`` for none."""
 
     __slots__ = ()
 
     def parse(self, words: list[str]) -> Value:
         """Read host and port."""
+        words = words[0].split() if len(words) == 1 else words
         if len(words) != 2:
             raise ConfigError(WRONG_NUMBER)
         if [word.lower() for word in words] == ["no", "one"]:

@@ -496,7 +496,8 @@ class Dispatcher(Gates):
             caching.end()
         if self.blocking.ready:
             self.blocking.serve()
-        if self.blocking.paused and not self.gate & (PAUSED | HOLDING):
+        if self.blocking.paused and (self.pause_eased or not self.gate & (PAUSED | HOLDING)):
+            self.pause_eased = False
             self.blocking.resume_all_paused()
         if caching.sessions:
             caching.finish()
@@ -548,7 +549,9 @@ class Dispatcher(Gates):
         return error
 
     def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
-        """Show a command to the sessions in MONITOR mode."""
+        """Show a command to the sessions in MONITOR mode, unless a data set is on its way in."""
+        if self.keyspace.replaying or self.receiving:
+            return
         line = ""
         for monitor in self.monitors:
             if not isinstance(monitor, Session):

@@ -30,7 +30,7 @@ from kvcore.effects import EVERYWHERE, Subscriber
 from kvcore.errors import ConfigError
 from kvcore.eviction import Evictor
 from kvcore.expiry import ActiveExpiry
-from kvcore.gates import BUSY, HOLDING, MAXMEMORY, PAUSED, REPLICA
+from kvcore.gates import BUSY, BY_CLIENT, HOLDING, MAXMEMORY, PAUSED, REPLICA
 from kvcore.keyspace import Database, Keyspace, Value
 from kvcore.latency import NEVER_NS, switch_tracking
 from kvcore.member_expiry import announce_expired
@@ -112,6 +112,7 @@ class Engine(Dispatcher):
 
     __slots__ = (
         "_next_session",
+        "_pauses",
         "_records",
         "_ticked_ms",
         "_trimmed_ms",
@@ -178,6 +179,8 @@ class Engine(Dispatcher):
         self.shutdown = Shutdown(self)
         self.sessions: dict[int, Session] = {}
         self._next_session = 1
+        self._pauses: dict[int, tuple[int, bool]] = {}
+        """Why clients are paused: until when, and whether everything is held back. Each purpose ends its own."""
         # Fixed from here on, and asked with every tick.
         records = dict.fromkeys(self.originals.values())
         self._records: tuple[Command, ...] = tuple(
@@ -398,6 +401,7 @@ class Engine(Dispatcher):
         if self.cron_paused or self.loading:
             if not self.cron_paused:
                 self.shutdown.tick()
+            self._end_pauses(now_ms)
             self.blocking.expire(now_ms)
             return
         self.shutdown.tick()
@@ -408,8 +412,7 @@ class Engine(Dispatcher):
                 return
         if self.work_due_ms >= 0 and 0 <= now_ms - self._ticked_ms < 1000 // self.config.integer("hz"):
             # Called for the sake of that: only what cannot wait is looked at besides.
-            if self.gate & PAUSED and now_ms >= self.pause_until_ms:
-                self.unpause()
+            self._end_pauses(now_ms)
             self.blocking.expire(now_ms)
             return
         self._ticked_ms = now_ms
@@ -421,8 +424,7 @@ class Engine(Dispatcher):
             self.eviction.enforce(at_leisure=True)
             self.finish_unit()
             self._trim_memory(now_ms)
-        if self.gate & PAUSED and now_ms >= self.pause_until_ms:
-            self.unpause()
+        self._end_pauses(now_ms)
         self.blocking.expire(now_ms)
         self.caching.end()
         self.client_memory.survey()
@@ -464,13 +466,14 @@ class Engine(Dispatcher):
         deadline, job = self.blocking.next_deadline_ms(), self.schedule.next_ms()
         return min(deadline, job) if deadline and job else deadline or job
 
-    def pause(self, until_ms: int, everything: bool) -> None:
-        """Hold back commands until ``until_ms``: all of them, or those that may change the data set."""
-        paused = bool(self.gate & PAUSED)
-        self.pause_all = everything or (paused and self.pause_all)
-        self.pause_until_ms = max(until_ms, self.pause_until_ms) if paused else until_ms
-        self.gate |= PAUSED
-        self.on_deadline(self.pause_until_ms)
+    def pause(self, until_ms: int, everything: bool, purpose: int = BY_CLIENT) -> None:
+        """Hold back commands until ``until_ms``: all of them, or those that may change the data set.
+
+        What one ``purpose`` asks for only grows until that ends it; of several the strictest holds.
+        """
+        before_ms, all_before = self._pauses.get(purpose, (0, False))
+        self._pauses[purpose] = max(until_ms, before_ms), everything or all_before
+        self._follow_pauses()
 
     def hold_writes(self) -> None:
         """Hold back every command that may change the data set until :meth:`release_writes`."""
@@ -482,14 +485,32 @@ class Engine(Dispatcher):
         self.pending = True
         self.finish_unit()
 
-    def unpause(self) -> None:
-        """End a pause; what it held back runs when the execution unit ends."""
-        self.gate &= ~PAUSED
-        self.keyspace.frozen = bool(self.gate & REPLICA)
-        self.pause_until_ms = 0
-        self.pause_all = False
-        self.pending = True
-        self.finish_unit()
+    def unpause(self, purpose: int = BY_CLIENT) -> None:
+        """End a pause; what no other one holds back runs at once."""
+        if self._pauses.pop(purpose, None) is not None:
+            self._follow_pauses()
+
+    def _end_pauses(self, now_ms: int) -> None:
+        """End the pauses whose time is over."""
+        if self.gate & PAUSED and now_ms >= self.pause_until_ms:
+            self._pauses = {purpose: pause for purpose, pause in self._pauses.items() if pause[0] > now_ms}
+            self._follow_pauses()
+
+    def _follow_pauses(self) -> None:
+        """Hold back what the strictest pause says, until the last of those, and let go of the rest."""
+        pauses = self._pauses.values()
+        was_all, self.pause_all = self.pause_all, any(everything for _, everything in pauses)
+        self.pause_eased = was_all and not self.pause_all
+        self.pause_until_ms = max((until_ms for until_ms, all_ in pauses if all_ is self.pause_all), default=0)
+        if pauses:
+            self.gate |= PAUSED
+            self.on_deadline(self.pause_until_ms)
+        else:
+            self.gate &= ~PAUSED
+            self.keyspace.frozen = bool(self.gate & REPLICA)
+        if not pauses or self.pause_eased:
+            self.pending = True
+            self.finish_unit()
 
     def _sample_rates(self, now_ms: int) -> None:
         statistics = self.statistics
@@ -509,6 +530,24 @@ class Engine(Dispatcher):
         self.replication.reset_counters()
         for record in dict.fromkeys(self.commands.values()):
             record.reset()
+
+    def keep_counters(self) -> Callable[[], None]:
+        """Return what has the commands that run meanwhile count for nothing. O(commands there are): some 100 µs."""
+        statistics, keyspace = self.statistics, self.keyspace.statistics
+        errors_seen, errors_total = dict(statistics.errors), statistics.errors_total
+        looked = keyspace.hits, keyspace.misses, keyspace.expired
+        counts = [(each, each.calls, each.time_ns, each.rejected, each.failed, each.times) for each in self._records]
+        for record in self._records:
+            record.times = None
+
+        def restore() -> None:
+            statistics.errors, statistics.errors_total = errors_seen, errors_total
+            keyspace.hits, keyspace.misses, keyspace.expired = looked
+            for record, calls, time_ns, rejected, failed, times in counts:
+                record.calls, record.time_ns, record.times = calls, time_ns, times
+                record.rejected, record.failed = rejected, failed
+
+        return restore
 
     def commands_processed(self) -> int:
         """Return how many commands ran since the last CONFIG RESETSTAT. O(commands there are): 5 µs."""

@@ -52,7 +52,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("kvcore.dispatch")
 
 PAUSED: Final = 1
-"""Engine gate bit: CLIENT PAUSE holds commands back."""
+"""Engine gate bit: CLIENT PAUSE holds commands back, or one of the other ``BY_`` purposes does."""
+
+BY_CLIENT: Final = 0
+"""A pause's purpose: CLIENT PAUSE."""
+
+BY_SHUTDOWN: Final = 1
+"""A pause's purpose: the server is about to end."""
+
+BY_FAILOVER: Final = 2
+"""A pause's purpose: the server is about to change places with a replica."""
 
 NESTED: Final = 2
 """Engine gate bit: a transaction or script is running; its commands belong to its execution unit."""
@@ -110,6 +119,7 @@ class Gates:
         "ignores_limit",
         "interceptor",
         "pause_all",
+        "pause_eased",
         "pause_until_ms",
         "pending",
         "read_only",
@@ -138,6 +148,8 @@ class Gates:
         """What :meth:`intercept` put before every command."""
         self.pause_until_ms = 0
         self.pause_all = False
+        self.pause_eased = False
+        """Only what may write is held back now, and what else was still waits for the end of the execution unit."""
         self.read_only = False
         """On a replica: clients may not write."""
         self.stale = False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvcore.blocking import Blocked
 from kvcore.errors import SHUTDOWN_FAILED, CommandError
-from kvcore.gates import PAUSED
+from kvcore.gates import BY_SHUTDOWN, PAUSED
 
 if TYPE_CHECKING:
     from kvcore.call import Call
@@ -26,7 +26,7 @@ _FOREVER_MS: Final = 1 << 62
 class Shutdown:
     """Whether the server is to stop. Everything here happens under the engine lock."""
 
-    __slots__ = ("_callers", "_deadline_ms", "_engine", "_force", "_now", "_paused_before", "_save", "asked", "ended")
+    __slots__ = ("_callers", "_deadline_ms", "_engine", "_force", "_now", "_save", "asked", "ended")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -35,9 +35,8 @@ class Shutdown:
         self._now = False
         self._deadline_ms = 0  # replicas that lag behind have so long, 0 if none are waited for
         self._callers: list[Blocked] = []  # who sent SHUTDOWN and is to hear that nothing came of it
-        self._paused_before = 0, False
         self.asked = False
-        """A signal came, and the next tick begins; ABORT can still prevent it."""
+        """A signal came, and the server will end, or ends already, unless that is aborted or fails."""
         self.ended = False
         """Everything is saved that is to be saved, and the front end was told to stop."""
 
@@ -47,22 +46,24 @@ class Shutdown:
         return max(1, self._deadline_ms - self._engine.now_ms()) if self._deadline_ms and not self.ended else 0
 
     def ask(self, save: bool | None, *, force: bool, now: bool = False) -> None:
-        """Begin with the next tick; see :meth:`begin`."""
-        self._save = save
-        self._force = force
-        self._now = now
+        """Begin with the next tick; see :meth:`begin`. What has begun already goes on as it is."""
         self.asked = True
-        self._engine.on_deadline(self._engine.now_ms())
+        if not (self._deadline_ms or self.ended):
+            self._save = save
+            self._force = force
+            self._now = now
+            self._engine.on_deadline(self._engine.now_ms())
 
     def tick(self) -> None:
         """Do what was asked for, and go on once replicas have everything or had long enough."""
-        if self.asked:
-            self.begin(self._save, force=self._force, now=self._now)
-            self.asked = False
-        elif self._deadline_ms and not self.ended:
+        if self.ended:
+            return
+        if self._deadline_ms:
             engine = self._engine
             if (engine.now_ms() >= self._deadline_ms or not engine.replication.lags()) and not self._finish():
                 self._cancel()
+        elif self.asked:
+            self.asked = self.begin(self._save, force=self._force, now=self._now) or self.waiting_ms > 0
 
     def abort(self) -> bool:
         """Forget that the server was to stop; False if that was not so."""
@@ -91,11 +92,9 @@ class Shutdown:
         timeout_s = engine.config.integer("shutdown-timeout")
         if not now and timeout_s and engine.replication.lags():
             self._deadline_ms = engine.now_ms() + timeout_s * 1000
-            is_paused = bool(engine.gate & PAUSED)
-            self._paused_before = (engine.pause_until_ms, engine.pause_all) if is_paused else (0, False)
-            if not is_paused:
+            if not engine.gate & PAUSED:  # a stream that stands still is not asked how far it is
                 engine.replication.hurry()
-            engine.pause(_FOREVER_MS, everything=False)
+            engine.pause(_FOREVER_MS, everything=False, purpose=BY_SHUTDOWN)
             engine.on_deadline(self._deadline_ms)
             logger.info("Waiting for replicas before shutting down.")
             return False
@@ -114,13 +113,11 @@ class Shutdown:
         """Go on serving."""
         engine = self._engine
         self._deadline_ms = 0
+        self.asked = False
         callers, self._callers = self._callers, []
         for blocked in (each for each in callers if not each.done):
             engine.blocking.fail(blocked, CommandError(SHUTDOWN_FAILED))
-        until_ms, everything = self._paused_before
-        engine.unpause()
-        if until_ms > engine.now_ms():
-            engine.pause(until_ms, everything)
+        engine.unpause(BY_SHUTDOWN)
 
     def _finish(self) -> bool:
         engine, save, force = self._engine, self._save, self._force
@@ -134,6 +131,6 @@ class Shutdown:
             logger.warning("Errors trying to shut down the server. Check the logs for more information.")
             return False
         self.ended = True
-        engine.pause(_FOREVER_MS, everything=True)
+        engine.pause(_FOREVER_MS, everything=True, purpose=BY_SHUTDOWN)
         stop()
         return True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kvcore import errors
 from kvcore.errors import CommandError, printable
-from kvcore.gates import PAUSED
+from kvcore.gates import BY_FAILOVER
 from kvcore.replication.replica import ONLINE, Replica
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _ACCEPTED: Final = (b"+CONTINUE", b"+FULLRESYNC")
 class Failover:
     """The failover of one primary, if there is one. Everything here happens under the engine lock."""
 
-    __slots__ = ("_deadline_ms", "_engine", "_forced", "_owner", "_paused_before", "_target", "state")
+    __slots__ = ("_deadline_ms", "_engine", "_forced", "_owner", "_target", "state")
 
     def __init__(self, engine: Engine, owner: Primary) -> None:
         self._engine = engine
@@ -41,7 +41,6 @@ class Failover:
         self._target: tuple[str, int] | None = None
         self._deadline_ms = 0
         self._forced = False
-        self._paused_before = 0, False
 
     def refuse(self, error: str) -> None:
         """Raise CommandError while a failover is under way."""
@@ -73,8 +72,7 @@ class Failover:
         self._target, self._forced = target, forced
         self._deadline_ms = now_ms + timeout_ms if timeout_ms else 0
         self.state = WAITING_FOR_SYNC
-        self._paused_before = (engine.pause_until_ms, engine.pause_all) if engine.gate & PAUSED else (0, False)
-        engine.pause(_FOREVER_MS, everything=False)
+        engine.pause(_FOREVER_MS, everything=False, purpose=BY_FAILOVER)
         engine.on_deadline(now_ms)
 
     def abort(self, why: str = "Failover manually aborted") -> None:
@@ -93,8 +91,6 @@ class Failover:
         """Look whether the replica has everything, or had long enough."""
         if self.state == NONE:
             return
-        if not self._engine.gate & PAUSED:  # a client ended the pause
-            self._engine.pause(_FOREVER_MS, everything=False)
         if self.state != WAITING_FOR_SYNC:
             return
         if self._deadline_ms and now_ms >= self._deadline_ms:
@@ -132,11 +128,6 @@ class Failover:
         self._owner.demote(*target)
 
     def _end(self) -> None:
-        engine = self._engine
         self.state = NONE
         self._target = None
-        until_ms, everything = self._paused_before
-        if until_ms > engine.now_ms():
-            engine.pause_until_ms, engine.pause_all = until_ms, everything
-        else:
-            engine.unpause()
+        self._engine.unpause(BY_FAILOVER)

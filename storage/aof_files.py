@@ -170,7 +170,6 @@ class AofFiles:
             if engine.slow_ns == NEVER_NS:
                 engine.slow_ns = slow_ns
             engine.watch_some()
-            engine.reset_statistics()  # nobody asked for what was replayed
             if collecting:
                 gc.enable()
         engine.statistics.dirty = 0

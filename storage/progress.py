@@ -53,10 +53,25 @@ class _Alone:
             self._engine.process.sleep(pause_s)
 
 
+def _nothing() -> None:
+    """Stand in while nothing is replayed."""
+
+
 class Progress:
     """One load, from the first file to the last."""
 
-    __slots__ = ("_counted", "_engine", "_gate", "_loader", "_turns", "_watch", "begun_ms", "loaded", "total")
+    __slots__ = (
+        "_counted",
+        "_engine",
+        "_forget",
+        "_gate",
+        "_loader",
+        "_turns",
+        "_watch",
+        "begun_ms",
+        "loaded",
+        "total",
+    )
 
     def __init__(
         self, engine: Engine, turns: Turns | None = None, watch: Callable[[int, int], None] | None = None
@@ -68,6 +83,7 @@ class Progress:
         self._loader: Loader | None = None
         self._counted = 0  # keys that `key-load-delay` was served for
         self._gate: int | None = None
+        self._forget: Callable[[], None] = _nothing  # has what was replayed count for nothing
         self.begun_ms = engine.now_ms()
         self.total = 0
         """Bytes of the files begun so far, or of all if that is known."""
@@ -98,6 +114,8 @@ class Progress:
         engine, pause_s = self._engine, self._owed_s()
         if self._gate is not None:
             engine.gate = self._gate
+            if engine.loading:
+                self._forget()
         self._turns.leave()
         try:
             yield
@@ -105,18 +123,22 @@ class Progress:
             self._turns.come_back(pause_s)
             if self._gate is not None:
                 self._gate, engine.gate = engine.gate, 0
+                if engine.loading:
+                    self._forget = engine.keep_counters()
         if engine.shutdown.ended:
             raise StoppedError("the server was told to stop")
 
     @contextmanager
     def replaying(self) -> Iterator[None]:
-        """Keep the gates open for what is loaded, and for nobody else."""
+        """Keep the gates open for what is loaded, and for nobody else; no client asked for it, so nothing counts it."""
         engine = self._engine
+        self._forget = engine.keep_counters()
         self._gate, engine.gate = engine.gate, 0
         try:
             yield
         finally:
             engine.gate, self._gate = self._gate, None
+            self._forget()
 
     def _owed_s(self) -> float:
         """Return the pause that `key-load-delay` asks for: microseconds for each key, below zero keys for each."""

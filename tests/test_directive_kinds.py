@@ -117,3 +117,4 @@ def test_a_single_word_is_asked_for() -> None:
     with pytest.raises(ConfigError, match="Invalid master port"):
         BY_NAME["replicaof"].parse(["host", "99999"])
     assert BY_NAME["replicaof"].parse(["no", "ONE"]) == ()
+    assert BY_NAME["replicaof"].parse(["host 6380"]) == ("host", "6380")  # as `--replicaof "host 6380"` has it

@@ -10,6 +10,7 @@ from kvcore.blocking import Blocked
 from kvcore.clock import ManualClock
 from kvcore.config import Config
 from kvcore.engine import Engine
+from kvcore.gates import BY_SHUTDOWN, PAUSED
 from kvcore.session import NEEDS_AUTH
 from tests.engine_client import Client
 
@@ -158,6 +159,46 @@ def test_a_milder_pause_after_an_ended_one_is_mild(engine: Engine, client: Clien
     engine.pause(engine.now_ms() + 100, everything=False)
     assert client("GET", "k") is None
     assert isinstance(client("SET", "k", 1), Blocked)
+
+
+def test_each_purpose_of_a_pause_ends_its_own(engine: Engine, client: Client, other: Client) -> None:
+    engine.pause(engine.now_ms() + 100, everything=False, purpose=BY_SHUTDOWN)
+    assert client("CLIENT", "UNPAUSE") == "OK"
+    assert isinstance(client("SET", "k", 1), Blocked)
+    engine.pause(engine.now_ms() + 100, everything=True)
+    engine.unpause(BY_SHUTDOWN)
+    assert client.delivered == []
+    assert isinstance(other("GET", "k"), Blocked)
+    engine.unpause()
+    assert (client.delivered, other.delivered) == (["OK"], [b"1"])
+    assert not engine.gate & PAUSED
+
+
+def test_a_strict_pause_that_ends_leaves_the_mild_one(engine: Engine, client: Client, clock: ManualClock) -> None:
+    engine.pause(engine.now_ms() + 1000, everything=False, purpose=BY_SHUTDOWN)
+    engine.pause(engine.now_ms() + 100, everything=True)
+    reader, writer = Client(engine), Client(engine)
+    assert isinstance(writer("SET", "k", 1), Blocked)
+    assert isinstance(reader("GET", "k"), Blocked)
+    clock.advance(101)
+    engine.tick()
+    assert (reader.delivered, writer.delivered) == ([None], [])
+    assert engine.pause_until_ms == engine.now_ms() + 899
+    clock.advance(900)
+    engine.tick()
+    assert writer.delivered == ["OK"]
+
+
+@pytest.mark.parametrize("name", ["loading", "cron_paused"])
+def test_a_pause_ends_in_time_though_little_else_is_done(
+    engine: Engine, client: Client, clock: ManualClock, name: str
+) -> None:
+    engine.pause(engine.now_ms() + 100, everything=True)
+    setattr(engine, name, True)
+    assert isinstance(client("GET", "k"), Blocked)
+    clock.advance(101)
+    engine.tick()
+    assert client.delivered == [None]
 
 
 def test_a_held_command_may_wait_on_for_its_key(engine: Engine, client: Client, other: Client) -> None:

@@ -175,6 +175,33 @@ def test_nobody_has_to_wait(engine: Engine, stopped: list[bool], followed: Follo
     assert stopped == [True]
 
 
+def test_a_signal_changes_nothing_about_an_end_that_has_begun(
+    client: Client, engine: Engine, stopped: list[bool], followed: Followed
+) -> None:
+    persistence = engine.persistence = Saving(works=True)
+    assert isinstance(client("SHUTDOWN", "NOSAVE"), Blocked)
+    assert not engine.shutdown.asked, "one SIGINT is no insisting"
+    engine.shutdown.ask(True, force=True)
+    engine.tick()
+    assert engine.shutdown.asked
+    assert engine.shutdown.waiting_ms
+    followed.lagging = False
+    engine.tick()
+    assert (stopped, persistence.asked) == ([True], [(False, False)])
+
+
+def test_clients_cannot_end_the_pause_before_the_end(
+    client: Client, other: Client, engine: Engine, stopped: list[bool], followed: Followed
+) -> None:
+    engine.persistence = Saving(works=True)
+    assert isinstance(client("SHUTDOWN"), Blocked)
+    assert other("CLIENT", "PAUSE", 100, "ALL") is OK
+    assert engine.pause_until_ms == engine.now_ms() + 100, "after that somebody may abort"
+    engine.unpause()
+    assert isinstance(other("SET", "k", "v"), Blocked)
+    assert stopped == []
+
+
 def test_who_waits_hears_that_nothing_comes_of_it(
     client: Client, other: Client, engine: Engine, clock: ManualClock, stopped: list[bool], followed: Followed
 ) -> None:

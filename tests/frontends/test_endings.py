@@ -129,6 +129,31 @@ def test_only_a_second_sigint_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> 
     assert stopped == [True]
 
 
+def test_a_second_sigint_counts_though_the_loop_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    handlers: dict[int, Any] = {}
+    calls: list[Callable[[], None]] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handlers.setdefault(number, handler))
+    server = AsyncioServer(Engine(), Config())
+
+    class Loop:
+        def call_soon_threadsafe(self, call: Callable[[str], None], name: str) -> None:
+            calls.append(lambda: call(name))
+
+    server._watch_signals(cast("asyncio.AbstractEventLoop", Loop()))
+    handlers[signal.SIGINT](signal.SIGINT, None)
+    assert ended == []
+    handlers[signal.SIGINT](signal.SIGINT, None)
+    assert ended == [1]
+    for call in calls:
+        call()
+    assert server.engine.shutdown.asked
+    assert server.engine.shutdown.abort()
+    handlers[signal.SIGINT](signal.SIGINT, None)
+    assert ended == [1], "that was taken back"
+
+
 class Timers:
     """The part of an event loop that a server's clockwork uses."""
 

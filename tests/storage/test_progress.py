@@ -105,6 +105,30 @@ def test_clients_hear_that_it_loads(files: MemoryFiles) -> None:
     assert client("DBSIZE") == KEYS
 
 
+def test_what_is_replayed_is_nobodys_command(files: MemoryFiles) -> None:
+    engine, durable = reopened(files)
+    watcher, client = Client(engine), Client(engine)
+    watcher("MONITOR")
+    engine.statistics.connections = 2
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        assert client.error("GET", "k1").startswith("LOADING")
+        assert client("CLIENT", "ID")
+        assert engine.commands[b"set"].calls == 0
+
+    durable.load(Observer(look))
+    assert watcher.session.outbox == [], "MONITOR is silent while the server loads"
+    assert engine.commands[b"set"].calls == 0
+    assert (engine.commands[b"get"].rejected, engine.commands[b"client"].subcommands[b"id"].calls) == (looks, looks)  # type: ignore[index]
+    assert engine.statistics.errors == {"LOADING": looks}
+    assert engine.statistics.connections == 2
+    client("SET", "k", "v")
+    assert len(watcher.session.outbox) == 1
+
+
 def test_a_limit_set_meanwhile_holds_afterwards(files: MemoryFiles) -> None:
     """What is loaded passes gates that are shut for clients, and what clients do to the gates stays done."""
     engine, durable = reopened(files)
