@@ -221,8 +221,10 @@ class AsyncListCommands(Generic[T]):
     async def lpop(self, name: Key, count: None=None) -> T | None: ...
     @overload
     async def lpop(self, name: Key, count: int) -> list[T] | None: ...
-    async def lpos(self, name: Key, value: Value, rank: int | None=None, count: int | None=None, maxlen: int | None=None) -> int | list[int] | None:
-        """Return the index of an item, None if it is not there; with ``count`` those of up to so many (0: all)."""
+    @overload
+    async def lpos(self, name: Key, value: Value, rank: int | None=None, count: None=None, maxlen: int | None=None) -> int | None: ...
+    @overload
+    async def lpos(self, name: Key, value: Value, rank: int | None=None, *, count: int, maxlen: int | None=None) -> list[int]: ...
     async def lpush(self, name: Key, *values: Value) -> int:
         """Put items before the first, one after the other; return the length."""
     async def lpushx(self, name: Key, *values: Value) -> int:
@@ -291,8 +293,10 @@ class AsyncSortedSetCommands(Generic[T]):
         """Pop the highest member of the first sorted set that has one; wait ``timeout`` seconds (0: for ever)."""
     async def bzpopmin(self, keys: Keys, timeout: float | None=0) -> tuple[T, T, float] | None:
         """Pop the lowest member of the first sorted set that has one; wait ``timeout`` seconds (0: for ever)."""
-    async def zadd(self, name: Key, mapping: Mapping[Key, float] | Mapping[bytes, float] | Mapping[str, float], nx: bool=False, xx: bool=False, ch: bool=False, incr: bool=False, gt: bool=False, lt: bool=False) -> int | float | None:
-        """Set the scores of members; return how many are new, with ``ch`` how many changed, with ``incr`` the score."""
+    @overload
+    async def zadd(self, name: Key, mapping: Mapping[Key, float] | Mapping[bytes, float] | Mapping[str, float], nx: bool=False, xx: bool=False, ch: bool=False, incr: Literal[False]=False, gt: bool=False, lt: bool=False) -> int: ...
+    @overload
+    async def zadd(self, name: Key, mapping: Mapping[Key, float] | Mapping[bytes, float] | Mapping[str, float], nx: bool=False, xx: bool=False, ch: bool=False, *, incr: Literal[True], gt: bool=False, lt: bool=False) -> float | None: ...
     async def zcard(self, name: Key) -> int:
         """Return how many members there are."""
     async def zcount(self, name: Key, min: Bound, max: Bound) -> int:
@@ -341,8 +345,10 @@ class AsyncSortedSetCommands(Generic[T]):
     async def zrangebyscore(self, name: Key, min: Bound, max: Bound, start: int | None=None, num: int | None=None, *, withscores: Literal[True]) -> list[Scored[T]]: ...
     async def zrangestore(self, dest: Key, name: Key, start: Bound, end: Bound, byscore: bool=False, bylex: bool=False, desc: bool=False, offset: int | None=None, num: int | None=None) -> int:
         """Store what :meth:`zrange` returns; return how many members."""
-    async def zrank(self, name: Key, value: Value, withscore: bool=False) -> int | list[Reply] | None:
-        """Return a member's rank, 0 for the lowest score, None if it is none; with its score if asked for."""
+    @overload
+    async def zrank(self, name: Key, value: Value, withscore: Literal[False]=False) -> int | None: ...
+    @overload
+    async def zrank(self, name: Key, value: Value, withscore: Literal[True]) -> list[Reply] | None: ...
     async def zrem(self, name: Key, *values: Value) -> int:
         """Remove members; return how many were there."""
     async def zremrangebylex(self, name: Key, min: Bound, max: Bound) -> int:
@@ -361,8 +367,10 @@ class AsyncSortedSetCommands(Generic[T]):
     async def zrevrangebyscore(self, name: Key, max: Bound, min: Bound, start: int | None=None, num: int | None=None, withscores: Literal[False]=False) -> list[T]: ...
     @overload
     async def zrevrangebyscore(self, name: Key, max: Bound, min: Bound, start: int | None=None, num: int | None=None, *, withscores: Literal[True]) -> list[Scored[T]]: ...
-    async def zrevrank(self, name: Key, value: Value, withscore: bool=False) -> int | list[Reply] | None:
-        """Return a member's rank, 0 for the highest score, None if it is none; with its score if asked for."""
+    @overload
+    async def zrevrank(self, name: Key, value: Value, withscore: Literal[False]=False) -> int | None: ...
+    @overload
+    async def zrevrank(self, name: Key, value: Value, withscore: Literal[True]) -> list[Reply] | None: ...
     async def zscore(self, name: Key, value: Value) -> float | None:
         """Return a member's score, None if it is none."""
     @overload

@@ -36,7 +36,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from kvcore.arguments import Argument, encode
-from kvcore.errors import CommandError, KvcoreError, NotDurableError
+from kvcore.errors import CommandError, KvcoreError, NotDurableError, WrongTypeError
+from kvcore.frontends.store_base import Seconds
 from kvcore.frontends.store_pipeline import WatchError
 from kvcore.frontends.waiting import Wakeup, current_task, wakeup
 from kvcore.replies import Reply
@@ -65,7 +66,7 @@ class Cache:
     def __init__(
         self,
         store: BaseStore[Reply],
-        ttl: float | timedelta | None = None,
+        ttl: Seconds | None = None,
         *,
         key: KeyFunction | None = None,
         prefix: str = "cache",
@@ -94,6 +95,8 @@ class Cache:
             return CachedCoroutine(function, memory)
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("the results of a generator cannot be cached: return a list")
+        if getattr(function, "__name__", "") == "<lambda>":
+            raise TypeError("a lambda has no name of its own to keep results by: write a def")
         return CachedFunction(function, memory)
 
 
@@ -147,12 +150,10 @@ class Memory:
 
     def recall(self, key: bytes) -> tuple[bool, Any]:
         """Return whether there is a result, and it."""
-        text: Any = self._store.get(key)
-        if text is None:
-            return False, None
         try:
-            return True, json.loads(text)
-        except ValueError:
+            text: Any = self._store.get(key)
+            return (False, None) if text is None else (True, json.loads(text))
+        except (ValueError, WrongTypeError):
             return False, None  # not ours, or cut short: it is written anew
 
     def mark(self, key: bytes) -> bytes | str:
@@ -180,7 +181,11 @@ class Memory:
         except (TypeError, ValueError) as error:
             raise TypeError(f"the result of {self._name}() is not to be had as JSON: {error}") from error
         try:
-            self._put(key, mark, text.encode("utf-8", "surrogatepass"))
+            data = text.encode()
+        except UnicodeEncodeError:  # half a character: in escapes it is text for whoever reads it
+            data = json.dumps(result).encode()
+        try:
+            self._put(key, mark, data)
         except KvcoreError as error:
             self._warn(error)
         return json.loads(text)

@@ -83,6 +83,15 @@ class Fault:
     ) -> None:
         self.remove()
 
+    def strangers(self, engine: Engine) -> list[str]:
+        """Return the names that are no command's: such a fault would never happen."""
+        names: list[bytes] = []
+        for record in engine.originals.values():
+            if record.subcommands is None or record.arity == -1:  # COMMAND alone runs without a subcommand
+                names.append(record.full_name.encode())
+            names += (each.full_name.encode() for each in (record.subcommands or {}).values())
+        return [pattern.decode() for pattern in self._patterns if not any(match(pattern, name) for name in names)]
+
     def befall(self, session: Session, command: Command, argv: list[bytes], bits: int) -> Reply | None:
         """Return what the command answers instead of running, None if it is not meant or no longer."""
         if self._patterns:
@@ -314,7 +323,11 @@ class Faults:
     ) -> Fault:
         if times is not None and times < 1:
             raise ValueError("times is how often it happens: at least once, or None for always")
+        if after < 0:
+            raise ValueError("after is how many commands go through before: none, or more")
         fault = Fault(self, effect, commands, times, after, where)
+        for name in fault.strangers(self._engine):
+            raise ValueError(f"no command is called {name!r}; subcommands are named like 'config get' or 'config *'")
         with self._lock:
             self._faults.append(fault)
             if refusal is not None:

@@ -98,6 +98,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
+class _ClosingError(CommandError):
+    """What a command that waits hears when its store is closed."""
+
+
+def unless_closed(reply: Reply) -> Reply:
+    """Return what a command waited for; raise ClosedError if that was the end of the store."""
+    if type(reply) is _ClosingError:
+        raise ClosedError(_CLOSED)
+    return reply
+
+
 class Store(BaseStore[T]):
     """An embedded store. Make one with :func:`kvcore.open`.
 
@@ -204,8 +215,7 @@ class Store(BaseStore[T]):
             self._local = Local()  # no thread finds a session any more
             for session in sessions:
                 if session.blocked is not None:
-                    error = CommandError("UNBLOCKED the store was closed")
-                    self.engine.blocking.finish(session.blocked, error)
+                    self.engine.blocking.finish(session.blocked, _ClosingError("UNBLOCKED the store was closed"))
                 session.close()
                 self.engine.drop(session)
 
@@ -254,7 +264,7 @@ class Store(BaseStore[T]):
     def _conclude(self, session: Session, delivered: queue.SimpleQueue[Reply], reply: Reply) -> Reply:
         """Do what few commands need after they ran: wait, look at pushes, see to the disk."""
         if type(reply) is Blocked:
-            reply = self._wait(reply, delivered)
+            reply = unless_closed(self._wait(reply, delivered))
         elif session.interrupt:
             with self.mutex:
                 session.release_pushes()
@@ -274,7 +284,7 @@ class Store(BaseStore[T]):
                 self._tick_if_due()
             if interrupt:
                 if type(replies[-1]) is Blocked:
-                    replies[-1] = self._wait(replies[-1], delivered)
+                    replies[-1] = unless_closed(self._wait(replies[-1], delivered))
                 else:
                     with self.mutex:
                         session.release_pushes()

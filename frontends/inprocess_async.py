@@ -22,7 +22,7 @@ from kvcore.command import BLOCKING
 from kvcore.config import Config
 from kvcore.engine import Engine
 from kvcore.errors import ClosedError, CommandError
-from kvcore.frontends.inprocess import UNREAD, Local, Store
+from kvcore.frontends.inprocess import UNREAD, Local, Store, unless_closed
 from kvcore.frontends.inprocess import open as open_store
 from kvcore.frontends.store import NO_VALUE, check_no_options
 from kvcore.frontends.store_async import BaseAsyncStore
@@ -31,6 +31,7 @@ from kvcore.frontends.store_base import (
     Duration,
     Key,
     Moment,
+    Seconds,
     T,
     Value,
     same,
@@ -238,7 +239,7 @@ class AsyncStore(BaseAsyncStore[T]):
                 done += self.engine.execute_many(session, commands[done : done + _COMMANDS_PER_TURN], replies)
                 self._store.count_command()
             if type(replies[-1]) is Blocked:
-                replies[-1] = await self._wait(session, replies[-1], arrived)
+                replies[-1] = unless_closed(await self._wait(session, replies[-1], arrived))
             elif session.interrupt:
                 with self.mutex:
                     session.release_pushes()
@@ -302,7 +303,7 @@ class AsyncStore(BaseAsyncStore[T]):
         self.check_open()
         return AsyncPubSub(AsyncSessionFeed(self), self.decodes, ignore_subscribe_messages)
 
-    def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
+    def cache(self, ttl: Seconds | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
         """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
         return self._at_once().cache(ttl, key=key, prefix=prefix)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -25,6 +26,7 @@ from kvcore.call import Call
 from kvcore.command import Command
 from kvcore.engine import Engine
 from kvcore.errors import KvcoreError
+from kvcore.frontends.store_base import Seconds
 from kvcore.frontends.waiting import current_task
 from kvcore.notifications import GENERIC, STRING
 from kvcore.replies import Reply
@@ -137,11 +139,13 @@ def declare(engine: Engine) -> None:
         )
 
 
-def _milliseconds(seconds: float | None, what: str) -> int:
+def _milliseconds(seconds: Seconds | None, what: str) -> int:
     if seconds is None:
         return 0
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{what} is a number of seconds, not {type(seconds).__name__}")
+        raise TypeError(f"{what} is a number of seconds or a timedelta, not {type(seconds).__name__}")
     if not 0.001 <= seconds < 2**40:
         raise ValueError(f"{what} is a millisecond or more, not {seconds} s")
     return round(seconds * 1000)
@@ -152,7 +156,7 @@ class BaseLock:
 
     __slots__ = ("_owner", "_timeout_ms", "_token", "_ttl_ms", "name")
 
-    def __init__(self, name: Argument, ttl: float | None, blocking: bool, blocking_timeout: float | None) -> None:
+    def __init__(self, name: Argument, ttl: Seconds | None, blocking: bool, blocking_timeout: Seconds | None) -> None:
         self.name = encode(name)
         self._ttl_ms = _milliseconds(ttl, "a lock's ttl")
         if not blocking and blocking_timeout is not None:
@@ -197,7 +201,7 @@ class BaseLock:
             f"the lock {self.name!r} was lost before its release: its ttl was too short, or it was deleted"
         )
 
-    def _extension(self, who: object, ttl: float) -> list[Argument]:
+    def _extension(self, who: object, ttl: Seconds) -> list[Argument]:
         if self._owner is None or self._owner != who:
             raise LockError(f"the lock {self.name!r} is not held here")
         return [b"kvcore.extend", self.name, self._token, _milliseconds(ttl, "a lock's ttl")]
@@ -212,10 +216,10 @@ class Lock(BaseLock):
         self,
         store: BaseStore[Reply],
         name: Argument,
-        ttl: float | None = None,
+        ttl: Seconds | None = None,
         *,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: Seconds | None = None,
     ) -> None:
         super().__init__(name, ttl, blocking, blocking_timeout)
         self._store = store
@@ -236,7 +240,7 @@ class Lock(BaseLock):
         if not self._store.run_lock_command(*words):
             raise self._lost()
 
-    def extend(self, ttl: float) -> None:
+    def extend(self, ttl: Seconds) -> None:
         """Hold the lock for ``ttl`` seconds from now on; raise LockError if this thread does not have it any more."""
         if not self._store.run_lock_command(*self._extension(threading.get_ident(), ttl)):
             raise self._lost()
@@ -274,10 +278,10 @@ class AsyncLock(BaseLock):
         self,
         store: BaseAsyncStore[Reply],
         name: Argument,
-        ttl: float | None = None,
+        ttl: Seconds | None = None,
         *,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: Seconds | None = None,
     ) -> None:
         super().__init__(name, ttl, blocking, blocking_timeout)
         self._store = store
@@ -297,7 +301,7 @@ class AsyncLock(BaseLock):
         if not await self._store.run_lock_command(*self._release_words(current_task())):
             raise self._lost()
 
-    async def extend(self, ttl: float) -> None:
+    async def extend(self, ttl: Seconds) -> None:
         """Hold the lock for ``ttl`` seconds from now on; raise LockError if this task does not have it any more."""
         if not await self._store.run_lock_command(*self._extension(current_task(), ttl)):
             raise self._lost()
@@ -331,7 +335,7 @@ class BaseRateLimit:
 
     __slots__ = ("_window_ms", "limit", "name")
 
-    def __init__(self, name: Argument, limit: int, window: float) -> None:
+    def __init__(self, name: Argument, limit: int, window: Seconds) -> None:
         self.name = encode(name)
         if isinstance(limit, bool) or not isinstance(limit, int):
             raise TypeError(f"a rate limit is a whole number of hits, not {type(limit).__name__}")
@@ -352,7 +356,7 @@ class RateLimit(BaseRateLimit):
 
     __slots__ = ("_store",)
 
-    def __init__(self, store: BaseStore[Reply], name: Argument, limit: int, window: float) -> None:
+    def __init__(self, store: BaseStore[Reply], name: Argument, limit: int, window: Seconds) -> None:
         super().__init__(name, limit, window)
         self._store = store
 
@@ -380,7 +384,7 @@ class AsyncRateLimit(BaseRateLimit):
 
     __slots__ = ("_store",)
 
-    def __init__(self, store: BaseAsyncStore[Reply], name: Argument, limit: int, window: float) -> None:
+    def __init__(self, store: BaseAsyncStore[Reply], name: Argument, limit: int, window: Seconds) -> None:
         super().__init__(name, limit, window)
         self._store = store
 

@@ -45,7 +45,7 @@ from kvcore.frontends.remote_messages import AsyncLinkFeed, connect_aside
 from kvcore.frontends.remote_store import RemoteStore, check_all, concluded, usable
 from kvcore.frontends.store import NO_VALUE, check_no_options
 from kvcore.frontends.store_async import BaseAsyncStore
-from kvcore.frontends.store_base import Duration, Key, Moment, T, Value
+from kvcore.frontends.store_base import Duration, Key, Moment, Seconds, T, Value
 from kvcore.frontends.store_pipeline import AsyncPipeline
 from kvcore.frontends.store_pubsub import AsyncPubSub
 from kvcore.frontends.waiting import Wakeup, pause, ready, wakeup
@@ -328,7 +328,7 @@ class AsyncRemoteStore(BaseAsyncStore[T]):
         self.check_open()
         return self._twin
 
-    def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
+    def cache(self, ttl: Seconds | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
         """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
         return self._views().cache(ttl, key=key, prefix=prefix)
 

@@ -20,6 +20,7 @@ from kvcore.frontends.store_base import (
     Key,
     Moment,
     R,
+    Seconds,
     T,
     Value,
     as_string,
@@ -203,10 +204,10 @@ class BaseStore(StoreMapping[T], ABC):
     def lock(
         self,
         name: Key,
-        ttl: float | None = None,
+        ttl: Seconds | None = None,
         *,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: Seconds | None = None,
     ) -> Lock:
         """Return a lock by that name, for ``with``; who holds it loses it after ``ttl`` seconds, if given.
 
@@ -216,13 +217,13 @@ class BaseStore(StoreMapping[T], ABC):
 
         return Lock(self, name, ttl, blocking=blocking, blocking_timeout=blocking_timeout)
 
-    def rate_limit(self, name: Key, limit: int, window: float) -> RateLimit:
+    def rate_limit(self, name: Key, limit: int, window: Seconds) -> RateLimit:
         """Return a counter that allows ``limit`` hits in any ``window`` seconds."""
         from kvcore.frontends.locking import RateLimit
 
         return RateLimit(self, name, limit, window)
 
-    def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
+    def cache(self, ttl: Seconds | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
         """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
         from kvcore.frontends.caching import Cache
 

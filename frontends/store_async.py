@@ -17,6 +17,7 @@ from kvcore.frontends.store import NO_COPY, explained
 from kvcore.frontends.store_base import (
     Convert,
     Key,
+    Seconds,
     T,
     Value,
     as_string,
@@ -73,7 +74,7 @@ class BaseAsyncStore(AsyncCommands[T], ABC):
         """Return a listener to channels and patterns."""
 
     @abstractmethod
-    def cache(self, ttl: float | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
+    def cache(self, ttl: Seconds | None = None, *, key: KeyFunction | None = None, prefix: str = "cache") -> Cache:
         """Return a decorator that keeps a function's results for ``ttl`` seconds, as JSON; None keeps them for ever."""
 
     @abstractmethod
@@ -187,10 +188,10 @@ class BaseAsyncStore(AsyncCommands[T], ABC):
     def lock(
         self,
         name: Key,
-        ttl: float | None = None,
+        ttl: Seconds | None = None,
         *,
         blocking: bool = True,
-        blocking_timeout: float | None = None,
+        blocking_timeout: Seconds | None = None,
     ) -> AsyncLock:
         """Return a lock by that name, for ``async with``; its holder loses it after ``ttl`` seconds, if given.
 
@@ -200,7 +201,7 @@ class BaseAsyncStore(AsyncCommands[T], ABC):
 
         return AsyncLock(self, name, ttl, blocking=blocking, blocking_timeout=blocking_timeout)
 
-    def rate_limit(self, name: Key, limit: int, window: float) -> AsyncRateLimit:
+    def rate_limit(self, name: Key, limit: int, window: Seconds) -> AsyncRateLimit:
         """Return a counter that allows ``limit`` hits in any ``window`` seconds."""
         from kvcore.frontends.locking import AsyncRateLimit
 

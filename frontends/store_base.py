@@ -31,6 +31,7 @@ Key = Argument
 Value = Argument
 Keys = Argument | Iterable[Argument]
 Duration = int | timedelta
+Seconds = float | timedelta
 Moment = int | datetime
 Bound = Argument
 Aggregate = Literal["SUM", "MIN", "MAX", "sum", "min", "max"]

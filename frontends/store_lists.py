@@ -76,6 +76,14 @@ class ListCommands(Commands[T]):
         """Pop the first item, or up to ``count`` of them; None without a list."""
         return self._call(same, b"LPOP", name, *([] if count is None else [count]))
 
+    @overload
+    def lpos(
+        self, name: Key, value: Value, rank: int | None = None, count: None = None, maxlen: int | None = None
+    ) -> int | None: ...
+    @overload
+    def lpos(
+        self, name: Key, value: Value, rank: int | None = None, *, count: int, maxlen: int | None = None
+    ) -> list[int]: ...
     def lpos(
         self, name: Key, value: Value, rank: int | None = None, count: int | None = None, maxlen: int | None = None
     ) -> int | list[int] | None:

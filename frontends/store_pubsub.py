@@ -39,7 +39,15 @@ _CLOSED: Final = "the listener is closed; make another one with pubsub()"
 _PATTERNS: Final = frozenset({"pmessage", "psubscribe", "punsubscribe"})
 _DATA: Final = frozenset({"message", "pmessage", "smessage"})
 
+_Subscription = tuple[str, bytes]
+"""The kind of a subscription, "" or "p" or "s", and its channel or pattern."""
+
 Handler = Callable[["Message"], object]
+
+
+def _kind_of(word: str) -> str:
+    """Return the kind of subscription that a message, a confirmation, or a command in lower case is of."""
+    return word.removesuffix("message").removesuffix("subscribe").removesuffix("un")
 
 
 class Message(TypedDict):
@@ -146,6 +154,7 @@ class _SessionFeed:
             reply = session.engine.execute(session, argv)
             session.release_pushes()
             session.interrupt = 0
+            self._inbox.arrived()  # the confirmation, for whoever waits meanwhile
         if isinstance(reply, CommandError):
             raise reply
 
@@ -229,7 +238,7 @@ class AsyncSessionFeed(_SessionFeed):
 class BasePubSub(Generic[T]):
     """Subscriptions and the messages that came."""
 
-    __slots__ = ("__weakref__", "_decode", "_handlers", "_ignore", "_source")
+    __slots__ = ("__weakref__", "_decode", "_ending", "_handlers", "_ignore", "_source")
 
     _awaits: ClassVar[bool] = False
     """Whether handlers may be coroutine functions."""
@@ -238,7 +247,9 @@ class BasePubSub(Generic[T]):
         self._source = source
         self._decode = decode
         self._ignore = ignore_subscribe_messages
-        self._handlers: dict[bytes, Handler] = {}
+        self._handlers: dict[_Subscription, Handler] = {}
+        self._ending: set[_Subscription] = set()
+        """Whose handlers are forgotten with the confirmation: what was published before is theirs."""
 
     @property
     def subscribed(self) -> bool:
@@ -248,16 +259,23 @@ class BasePubSub(Generic[T]):
     def _words(self, name: bytes, names: tuple[Key, ...], handlers: dict[str, Handler]) -> list[bytes]:
         """Return one of the commands of subscribing, and remember the handlers."""
         channels = [*map(encode, names), *map(encode, handlers)]
-        if not channels and not name.endswith(b"UNSUBSCRIBE"):
+        kind, begins = _kind_of(name.decode().lower()), not name.endswith(b"UNSUBSCRIBE")
+        if not channels and begins:
             raise TypeError("name a channel or pattern to listen to")
         for channel, handler in handlers.items():
             if not callable(handler):
                 raise TypeError(f"the handler of {channel} cannot be called")
             if inspect.iscoroutinefunction(handler) and not self._awaits:
                 raise TypeError(f"the handler of {channel} is a coroutine function: nothing here awaits it")
-            self._handlers[channel.encode()] = handler
-        for plain in map(encode, names):
-            self._handlers.pop(plain, None)
+        subscriptions = {(kind, channel) for channel in channels}
+        if begins:
+            for plain in names:
+                self._handlers.pop((kind, encode(plain)), None)
+            self._handlers.update({(kind, encode(channel)): handler for channel, handler in handlers.items()})
+            self._ending -= subscriptions
+        else:
+            everything = {subscription for subscription in self._handlers if subscription[0] == kind}
+            self._ending |= everything & subscriptions if channels else everything
         return [name, *channels]
 
     def _next(self, ignore: bool) -> tuple[Message, Handler | None] | None:
@@ -267,12 +285,20 @@ class BasePubSub(Generic[T]):
             pattern, channel, data = (None, *items[1:]) if len(items) == 3 else items[1:]
             if kind in _PATTERNS and len(items) == 3:
                 pattern, channel = None, items[1]
+            subscription = _kind_of(kind), channel if pattern is None else pattern
             if kind in _DATA:
-                handler = self._handlers.get(pattern if kind == "pmessage" else channel)
-                return self._message(kind, pattern, channel, data), handler
+                return self._message(kind, pattern, channel, data), self._handlers.get(subscription)
+            if kind.endswith("unsubscribe") and subscription in self._ending:
+                self._ending.discard(subscription)
+                self._handlers.pop(subscription, None)
             if not (ignore or self._ignore):
                 return self._message(kind, pattern, channel, data), None
         return None
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether there is anything to listen to, or to be read still."""
+        return self._source.subscribed or self._source.waiting
 
     def _message(self, kind: str, pattern: Reply, channel: Reply, data: Reply) -> Message:
         if self._decode:
@@ -339,7 +365,10 @@ class PubSub(BasePubSub[T]):
             if (left is not None and left <= 0) or not self._feed.wait(left):
                 return None
             found = self._next(ignore_subscribe_messages)
-        message, handler = found
+        return self._hand_over(*found)
+
+    def _hand_over(self, message: Message, handler: Handler | None) -> Message | None:
+        """Give a message to its handler, or return it."""
         if handler is None:
             return message
         handler(message)
@@ -347,9 +376,13 @@ class PubSub(BasePubSub[T]):
 
     def listen(self) -> Iterator[Message]:
         """Yield messages as they come, until nothing is listened to any more."""
-        while self.subscribed or self._feed.waiting:
-            message = self.get_message(timeout=None if self.subscribed else 0)
-            if message is not None:
+        while self._goes_on:
+            found = self._next(False)
+            # What was taken, and is not for the caller, may have been the end of the last subscription.
+            while found is None and self.subscribed:
+                self._feed.wait(None)
+                found = self._next(False)
+            if found is not None and (message := self._hand_over(*found)) is not None:
                 yield message
 
 
@@ -413,7 +446,10 @@ class AsyncPubSub(BasePubSub[T]):
             if (left is not None and left <= 0) or not await self._feed.wait(left):
                 return None
             found = self._next(ignore_subscribe_messages)
-        message, handler = found
+        return await self._hand_over(*found)
+
+    async def _hand_over(self, message: Message, handler: Handler | None) -> Message | None:
+        """Give a message to its handler, or return it."""
         if handler is None:
             return message
         taken = handler(message)
@@ -423,7 +459,11 @@ class AsyncPubSub(BasePubSub[T]):
 
     async def listen(self) -> AsyncIterator[Message]:
         """Yield messages as they come, until nothing is listened to any more."""
-        while self.subscribed or self._feed.waiting:
-            message = await self.get_message(timeout=None if self.subscribed else 0)
-            if message is not None:
+        while self._goes_on:
+            found = self._next(False)
+            # What was taken, and is not for the caller, may have been the end of the last subscription.
+            while found is None and self.subscribed:
+                await self._feed.wait(None)
+                found = self._next(False)
+            if found is not None and (message := await self._hand_over(*found)) is not None:
                 yield message

@@ -88,6 +88,31 @@ class SortedSetCommands(Commands[T]):
         """Pop the lowest member of the first sorted set that has one; wait ``timeout`` seconds (0: for ever)."""
         return self._call(_as_popped, b"BZPOPMIN", *spread(keys), timeout or 0)
 
+    @overload
+    def zadd(
+        self,
+        name: Key,
+        mapping: Mapping[Key, float] | Mapping[bytes, float] | Mapping[str, float],
+        nx: bool = False,
+        xx: bool = False,
+        ch: bool = False,
+        incr: Literal[False] = False,
+        gt: bool = False,
+        lt: bool = False,
+    ) -> int: ...
+    @overload
+    def zadd(
+        self,
+        name: Key,
+        mapping: Mapping[Key, float] | Mapping[bytes, float] | Mapping[str, float],
+        nx: bool = False,
+        xx: bool = False,
+        ch: bool = False,
+        *,
+        incr: Literal[True],
+        gt: bool = False,
+        lt: bool = False,
+    ) -> float | None: ...
     def zadd(
         self,
         name: Key,
@@ -329,6 +354,10 @@ class SortedSetCommands(Commands[T]):
         words = _range_words(desc, byscore, bylex, offset, num)
         return self._call(same, b"ZRANGESTORE", dest, name, start, end, *words)
 
+    @overload
+    def zrank(self, name: Key, value: Value, withscore: Literal[False] = False) -> int | None: ...
+    @overload
+    def zrank(self, name: Key, value: Value, withscore: Literal[True]) -> list[Reply] | None: ...
     def zrank(self, name: Key, value: Value, withscore: bool = False) -> int | list[Reply] | None:
         """Return a member's rank, 0 for the lowest score, None if it is none; with its score if asked for."""
         if withscore:
@@ -408,6 +437,10 @@ class SortedSetCommands(Commands[T]):
             return self._call(as_scored, b"ZREVRANGEBYSCORE", name, max, min, b"WITHSCORES", *words)
         return self._call(same, b"ZREVRANGEBYSCORE", name, max, min, *words)
 
+    @overload
+    def zrevrank(self, name: Key, value: Value, withscore: Literal[False] = False) -> int | None: ...
+    @overload
+    def zrevrank(self, name: Key, value: Value, withscore: Literal[True]) -> list[Reply] | None: ...
     def zrevrank(self, name: Key, value: Value, withscore: bool = False) -> int | list[Reply] | None:
         """Return a member's rank, 0 for the highest score, None if it is none; with its score if asked for."""
         if withscore:

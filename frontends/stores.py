@@ -106,7 +106,10 @@ def _share(key: str, opener: Callable[[], Store], decode: bool, config: dict[str
 
 
 def _open_memory(url: str, decode: bool, config: dict[str, Directive]) -> Store:
-    name = urlsplit(url).netloc
+    parts = urlsplit(url)
+    name = parts.netloc
+    if "@" in name or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ConfigError(f"{hidden(url)}: only a name stands behind memory://; select() changes the database")
     if not name:
         return open_store(decode_responses=decode, **config)
     return _share(f"memory://{name}", lambda: open_store(**config), decode, config)
@@ -116,6 +119,8 @@ def _open_file(url: str, decode: bool, config: dict[str, Directive]) -> Store:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
         raise ConfigError(f"{url} names no directory: write file:///absolute/path")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{url} has more than a path, where ? and # are written %3F and %23")
     path = os.path.realpath(unquote(parts.path))
     return _share(f"file://{path}", lambda: open_store(path, **config), decode, config)
 

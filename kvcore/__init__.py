@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from kvcore.extensions import command
     from kvcore.frontends.inprocess import Store, open  # noqa: A004 - `kvcore.open`
     from kvcore.frontends.interrupts import hold_interrupts
-    from kvcore.frontends.locking import LockError
+    from kvcore.frontends.locking import Lock, LockError, RateLimit
     from kvcore.frontends.redis_patch import patch_redis
     from kvcore.frontends.redis_sync import BlockingConnectionPool, ConnectionPool, Redis
     from kvcore.frontends.remote_store import RemoteStore
     from kvcore.frontends.store import BaseStore
     from kvcore.frontends.store_pipeline import Pipeline, WatchError
+    from kvcore.frontends.store_pubsub import Message, PubSub
     from kvcore.frontends.stores import connect
     from kvcore.storage.snapshots import LoadError
 
@@ -63,10 +64,14 @@ __all__ = [
     "ConnectionPool",
     "KvcoreError",
     "LoadError",
+    "Lock",
     "LockError",
     "LockedError",
+    "Message",
     "NotDurableError",
     "Pipeline",
+    "PubSub",
+    "RateLimit",
     "Redis",
     "RemoteStore",
     "ReplyTimeoutError",
@@ -99,7 +104,11 @@ _HOMES: Final = {
     "Redis": "kvcore.frontends.redis_sync",
     "Store": "kvcore.frontends.inprocess",
     "LoadError": "kvcore.storage.snapshots",
+    "Lock": "kvcore.frontends.locking",
     "LockError": "kvcore.frontends.locking",
+    "RateLimit": "kvcore.frontends.locking",
+    "Message": "kvcore.frontends.store_pubsub",
+    "PubSub": "kvcore.frontends.store_pubsub",
     "Pipeline": "kvcore.frontends.store_pipeline",
     "WatchError": "kvcore.frontends.store_pipeline",
     "WrongTypeError": "kvcore.errors",

@@ -10,6 +10,10 @@ from kvcore.frontends.inprocess_async import AsyncStore, open  # noqa: A004 - `k
 from kvcore.frontends.store_async import BaseAsyncStore
 
 __all__ = [
+    "AsyncLock",
+    "AsyncPipeline",
+    "AsyncPubSub",
+    "AsyncRateLimit",
     "AsyncRemoteStore",
     "AsyncStore",
     "BaseAsyncStore",
@@ -21,11 +25,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from kvcore.frontends.locking import AsyncLock, AsyncRateLimit
     from kvcore.frontends.redis_asyncio import BlockingConnectionPool, ConnectionPool, Redis
     from kvcore.frontends.remote_async import AsyncRemoteStore
+    from kvcore.frontends.store_pipeline import AsyncPipeline
+    from kvcore.frontends.store_pubsub import AsyncPubSub
     from kvcore.frontends.stores import connect_async as connect
 
 _LATER = {
+    "AsyncLock": ("kvcore.frontends.locking", "AsyncLock"),
+    "AsyncPipeline": ("kvcore.frontends.store_pipeline", "AsyncPipeline"),
+    "AsyncPubSub": ("kvcore.frontends.store_pubsub", "AsyncPubSub"),
+    "AsyncRateLimit": ("kvcore.frontends.locking", "AsyncRateLimit"),
     "AsyncRemoteStore": ("kvcore.frontends.remote_async", "AsyncRemoteStore"),
     "connect": ("kvcore.frontends.stores", "connect_async"),
 }

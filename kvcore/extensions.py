@@ -86,8 +86,11 @@ def command(
     - ``summary`` is the first line of the docstring unless given.
 
     Raises ValueError for a name that is taken, unknown flags, malformed keys; TypeError for a signature that cannot be
-    called with positional arguments.
+    called with positional arguments, and for what is no plain function.
     """
+
+    if callable(name):
+        raise TypeError('write @kvcore.command("NAME"): a command needs a name')
 
     def declare(function: Callable[_P, _R]) -> Callable[_P, _R]:
         if not name or any(letter.isspace() or letter == "|" for letter in name):
@@ -127,6 +130,9 @@ def _signature(function: Callable[..., object]) -> tuple[int, int, tuple[Parser 
 
     For a function with ``*args`` the last parser is that of all the rest, and the most is any number.
     """
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_kind(function) for is_kind in kinds):
+        raise TypeError(f"{function.__qualname__}() must be a plain function: a command answers at once")
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
         raise TypeError(f"{function.__qualname__}() must take the call as its first parameter")

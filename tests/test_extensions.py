@@ -111,6 +111,20 @@ def test_a_signature_no_client_can_call_is_refused() -> None:
             command("T.X")(function)
 
 
+def test_what_is_no_plain_function_is_refused() -> None:
+    async def later(call: Call) -> int:
+        return call.session.id
+
+    def pieces(call: Call) -> Iterator[int]:
+        yield call.session.id
+
+    for function in (later, pieces):
+        with pytest.raises(TypeError, match="must be a plain function"):
+            command("X.LATER")(function)
+    with pytest.raises(TypeError, match="a command needs a name"):
+        command(pieces)  # type: ignore[arg-type]
+
+
 def test_declaring_again_replaces_only_the_same_function() -> None:
     def declare(answer: int) -> None:
         @command("T.AGAIN")

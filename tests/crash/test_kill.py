@@ -167,8 +167,9 @@ def test_a_log_that_is_switched_and_rewritten_under_load_loses_and_doubles_nothi
         names = {path.name for path in directory.iterdir() if not path.name.startswith("temp-")}  # a kill leaves those
         manifest = parse((directory / "appendonly.aof.manifest").read_text())
         spare = names - {"appendonly.aof.manifest"} - {file.name for file in manifest.files}
-        # An automatic rewrite makes the next increment before the manifest names it; a kill may come between.
-        assert spare <= {f"appendonly.aof.{manifest.increment_sequence + 1}.incr.aof"}
+        # An automatic rewrite makes the next files before the manifest names them; a kill may come between.
+        base, increment = manifest.base_sequence + 1, manifest.increment_sequence + 1
+        assert spare <= {f"appendonly.aof.{base}.base.rdb", f"appendonly.aof.{increment}.incr.aof"}
     finally:
         server.stop()
 

@@ -128,6 +128,44 @@ def test_what_others_wrote_at_a_key_is_computed_anew(store: Store) -> None:
     assert store.get(one.key()) == b"1"
 
 
+@pytest.mark.parametrize("decode_responses", [False, True])
+@pytest.mark.parametrize("other", ["a list", b"\xff", b"{"])
+def test_whatever_stands_at_a_key_is_written_over(decode_responses: bool, other: str | bytes) -> None:
+    calls: list[int] = []
+    with kvcore.open(decode_responses=decode_responses) as store:
+
+        @store.cache()
+        def double(n: int) -> int:
+            calls.append(n)
+            return 2 * n
+
+        if isinstance(other, str):
+            store.rpush(double.key(1), other)
+        else:
+            store.set(double.key(1), other)
+        assert [double(1), double(1)] == [2, 2]
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("decode_responses", [False, True])
+def test_text_that_is_not_unicode_is_a_result(decode_responses: bool) -> None:
+    calls: list[str] = []
+    with kvcore.open(decode_responses=decode_responses) as store:
+
+        @store.cache()
+        def double(text: str) -> str:
+            calls.append(text)
+            return 2 * text
+
+        assert [double("\ud800"), double("\ud800")] == ["\ud800\ud800"] * 2
+    assert calls == ["\ud800"]
+
+
+def test_a_lambda_has_no_name_to_keep_results_by(store: Store) -> None:
+    with pytest.raises(TypeError, match="a lambda has no name"):
+        store.cache()(lambda n: 2 * n)
+
+
 def test_threads_wait_for_one_computation() -> None:
     store = kvcore.open()
     started, go = threading.Event(), threading.Event()

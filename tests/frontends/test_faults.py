@@ -149,11 +149,26 @@ def test_an_error_is_a_line(store: TestStore, text: str) -> None:
         store.faults.fail(text)
 
 
+@pytest.mark.parametrize("name", ["GTE", "config", "config got", "q*x"])
+def test_a_fault_of_no_command_is_refused(store: TestStore, name: str) -> None:
+    with pytest.raises(ValueError, match="no command is called"):
+        store.faults.fail("ERR no luck", "GET", name)
+    assert store.engine.gate == 0
+
+
+@pytest.mark.parametrize("name", ["Config Get", "config|get", "CONFIG *", "c*", "command", "*"])
+def test_a_name_of_any_command_is_taken(store: TestStore, name: str) -> None:
+    with store.faults.fail("ERR no luck", name):
+        assert store.engine.gate
+
+
 def test_a_fault_happens_at_least_once_and_takes_some_time(store: TestStore) -> None:
     with pytest.raises(ValueError, match="at least once"):
         store.faults.fail("ERR no luck", times=0)
     with pytest.raises(ValueError, match="no time"):
         store.faults.delay(-1)
+    with pytest.raises(ValueError, match="go through before"):
+        store.faults.fail("ERR no luck", after=-1)
     with pytest.raises(ValueError, match="before it began"):
         store.faults.disconnect_after(-1)
     assert store.engine.gate == 0

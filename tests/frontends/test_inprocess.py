@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,20 +105,24 @@ def test_a_closed_store_says_so(store: Store) -> None:
 
 
 def test_closing_ends_the_wait_of_another_thread(store: Store) -> None:
-    errors: list[BaseException] = []
+    errors: list[kvcore.KvcoreError] = []
 
-    def wait() -> None:
+    def wait(call: Callable[[], object]) -> None:
         try:
-            store.execute("BLPOP", "list", 0)
+            call()
         except kvcore.KvcoreError as error:
             errors.append(error)
 
-    thread = threading.Thread(target=wait)
-    thread.start()
-    parked(store)
+    pipeline = store.pipeline(transaction=False).execute_command("BLPOP", "list", 0)
+    calls = (lambda: store.execute("BLPOP", "list", 0), lambda: store.blpop("list"), pipeline.execute)
+    threads = [threading.Thread(target=wait, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    parked(store, len(threads))
     store.close()
-    thread.join(10)
-    assert [str(error) for error in errors] == ["UNBLOCKED the store was closed"]
+    for thread in threads:
+        thread.join(10)
+    assert [type(error) for error in errors] == [kvcore.ClosedError] * 3
 
 
 def test_a_blocking_call_waits_in_its_thread_only(store: Store) -> None:

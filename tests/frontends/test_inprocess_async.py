@@ -155,6 +155,18 @@ async def test_what_needs_no_await_works_in_the_selected_database() -> None:
         assert [await shared.get("n"), await other.get("n")] == [None, b"1"]
 
 
+async def test_closing_ends_the_waits_of_other_tasks() -> None:
+    store = aio.open()
+    pipeline = store.pipeline(transaction=False).execute_command("BLPOP", "list", 0)
+    calls = (store.execute("BLPOP", "list", 0), store.blpop("list"), pipeline.execute())
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    while store.engine.blocking.count < len(tasks):
+        await asyncio.sleep(0)
+    await store.aclose()
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    assert [type(result) for result in results] == [kvcore.ClosedError] * 3
+
+
 async def test_views_of_a_closed_store_say_so() -> None:
     async with aio.open() as store:
         view = store.dict("h")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -223,3 +224,19 @@ async def test_asynchronous_locks_and_limits() -> None:
         assert await limit.remaining() == 0
         await limit.reset()
         assert await limit.remaining() == 1
+
+
+def test_times_may_be_timedeltas() -> None:
+    clock = ManualClock()
+    store = Store(clock=clock)
+    minute = timedelta(minutes=1)
+    limit = store.rate_limit("api", 1, minute)
+    assert [limit.hit(), limit.hit()] == [True, False]
+    lock = store.lock("l", minute, blocking_timeout=timedelta(0))
+    assert lock.acquire()
+    assert store.pttl("l") == 60_000
+    lock.extend(minute * 2)
+    assert store.pttl("l") == 120_000
+    assert store.cache(minute)(abs)(-1) == 1
+    clock.advance(60_000)
+    assert limit.hit()

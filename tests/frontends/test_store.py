@@ -45,7 +45,9 @@ from tests.frontends.test_store_pipeline import (  # noqa: F401
     test_watching_reads_at_once_and_notices_changes,
 )
 from tests.frontends.test_store_pubsub import (  # noqa: F401
+    test_a_handler_that_is_subscribed_again_stays,
     test_a_waiting_thread_is_woken,
+    test_another_thread_ends_the_listening,
     test_handlers_take_their_channels_messages,
     test_listening_ends_with_the_last_subscription,
     test_messages_have_redis_pys_shape,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import queue
 import threading
 
 import pytest
@@ -50,6 +51,77 @@ def test_listening_ends_with_the_last_subscription(store: kvcore.Store) -> None:
             listener.unsubscribe()
             listener.sunsubscribe()
     assert seen == [("message", b"1"), ("smessage", b"2")]
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+def test_another_thread_ends_the_listening(store: kvcore.Store, ignore: bool) -> None:
+    listener = store.pubsub(ignore_subscribe_messages=ignore)
+    listener.subscribe("a", "b")
+    kinds: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for message in listener.listen():
+            kinds.put(message["type"])
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    store.publish("a", "1")
+    seen = [kinds.get(timeout=10)]
+    while seen[-1] != "message":
+        seen.append(kinds.get(timeout=10))
+    listener.unsubscribe()
+    listening.join(10)
+    ended = not listening.is_alive()
+    listener.close()
+    assert ended
+    assert [kinds.get() for _ in range(kinds.qsize())] == ([] if ignore else ["unsubscribe"] * 2)
+
+
+def test_a_channel_and_a_pattern_of_one_name_have_handlers_of_their_own(store: kvcore.Store) -> None:
+    taken: list[tuple[str, object]] = []
+
+    def take(message: store_pubsub.Message) -> None:
+        taken.append((message["type"], message["data"]))
+
+    with store.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(x=take)
+        listener.psubscribe(x=take)
+        listener.ssubscribe(x=take)
+        listener.psubscribe("x")  # from now on without
+        store.publish("x", "1")
+        store.spublish("x", "2")
+        found = [listener.get_message(timeout=5) for _ in range(3)]
+    assert taken == [("message", b"1"), ("smessage", b"2")]
+    assert [message["type"] for message in found if message is not None] == ["pmessage"]
+
+
+def test_what_was_published_before_the_end_is_the_handlers(store: kvcore.Store) -> None:
+    taken: list[object] = []
+    with store.pubsub(ignore_subscribe_messages=True) as listener:
+        for channels in (("x",), ()):
+            listener.subscribe(x=lambda message: taken.append(message["data"]))
+            store.publish("x", "before")
+            listener.unsubscribe(*channels)
+            assert listener.get_message(timeout=5) is None
+            assert listener.get_message() is None  # the confirmation
+        listener.subscribe("x")
+        store.publish("x", "after")
+        after = listener.get_message(timeout=5)
+    assert taken == [b"before"] * 2
+    assert after is not None
+    assert after["data"] == b"after"
+
+
+def test_a_handler_that_is_subscribed_again_stays(store: kvcore.Store) -> None:
+    taken: list[object] = []
+    with store.pubsub(ignore_subscribe_messages=True) as listener:
+        for _ in range(2):
+            listener.subscribe(x=lambda message: taken.append(message["data"]))
+            listener.unsubscribe("x")
+        listener.subscribe(x=lambda message: taken.append(message["data"]))
+        store.publish("x", "1")
+        assert listener.get_message(timeout=5) is None
+    assert taken == [b"1"]
 
 
 def test_handlers_take_their_channels_messages(store: kvcore.Store) -> None:
@@ -123,6 +195,28 @@ def test_closing_the_store_ends_the_wait(store: kvcore.Store) -> None:
     store.close()
     thread.join(10)
     assert len(errors) == 1
+
+
+def test_closing_the_store_is_told_to_who_listens(store: kvcore.Store) -> None:
+    listener = store.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("a")
+    ends: queue.SimpleQueue[type[BaseException] | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        try:
+            for _ in listener.listen():
+                pass
+        except kvcore.ClosedError as error:
+            ends.put(type(error))
+        else:
+            ends.put(None)
+
+    listening = threading.Thread(target=listen, daemon=True)
+    listening.start()
+    while listener._feed._inbox.wake is store_pubsub._nothing:
+        threading.Event().wait(0.001)
+    store.close()
+    assert ends.get(timeout=10) is kvcore.ClosedError
 
 
 def test_a_listener_that_takes_nothing_is_cut_off(store: kvcore.Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,20 @@ def test_other_urls_are_refused(url: str) -> None:
         kvcore.connect(url)
 
 
+@pytest.mark.parametrize("url", ["memory://n/1", "memory:///1", "memory://n?db=1", "memory://n#x", "memory://u:p@n"])
+def test_what_would_be_ignored_behind_memory_is_refused(url: str) -> None:
+    with pytest.raises(kvcore.ConfigError, match="only a name stands behind memory://") as caught:
+        kvcore.connect(url)
+    assert "u:p" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["?appendfsync=always", "#1"])
+def test_what_would_be_ignored_behind_a_path_is_refused(tmp_path: Path, end: str) -> None:
+    with pytest.raises(kvcore.ConfigError, match="more than a path"):
+        kvcore.connect(f"file://{tmp_path}/data{end}")
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_bad_directive_leaves_no_name_behind() -> None:
     with pytest.raises(kvcore.ConfigError):
         kvcore.connect("memory://bad", no_such_directive=1)
@@ -115,7 +129,7 @@ async def test_handles_for_coroutines_leave_no_session_behind() -> None:
                 await handle.set("k", "v")
                 waiting = asyncio.create_task(handle.blpop("none", 0))
                 await asyncio.sleep(0)
-            with pytest.raises(kvcore.CommandError, match="closed"):
+            with pytest.raises(kvcore.ClosedError, match="closed"):
                 await asyncio.wait_for(waiting, 10)
         assert len(other.engine.sessions) == 0
 
