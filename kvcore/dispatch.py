@@ -550,7 +550,7 @@ class Dispatcher(Gates):
 
     def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
         """Show a command to the sessions in MONITOR mode, unless a data set is on its way in."""
-        if self.keyspace.replaying or self.receiving:
+        if self.replays_file or self.receiving:
             return
         line = ""
         for monitor in self.monitors:

@@ -123,6 +123,7 @@ class Gates:
         "pause_until_ms",
         "pending",
         "read_only",
+        "replays_file",
         "serves_old",
         "stale",
     )
@@ -152,6 +153,8 @@ class Gates:
         """Only what may write is held back now, and what else was still waits for the end of the execution unit."""
         self.read_only = False
         """On a replica: clients may not write."""
+        self.replays_file = False
+        """Commands come out of an append-only file: MONITOR does not show them."""
         self.stale = False
         """On a replica: without a link to its primary, clients may not even read."""
         self.serves_old = True

@@ -197,6 +197,7 @@ class Loader:
             if use is not None:
                 _set_use(db, key, *use)
         db.notify_mask = mask
+        loaded.clear()  # its keyspace is a cycle, which would hold what is deleted here until it is found
 
     def replace(self, loaded: Database, db: Database) -> None:
         """Put the contents of a database that was loaded in place of those of ``db``. O(1), with usage O(keys)."""

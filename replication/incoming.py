@@ -120,6 +120,13 @@ class Incoming:
             return f"I/O error trying to sync with MASTER: {reason}"
         return f"Internal error in RDB reading offset {self.received}: Unexpected EOF reading RDB file"
 
+    def discard(self) -> None:
+        """Give up what has come: it is freed piece by piece, as what FLUSHALL deletes. O(databases)."""
+        for db in self.keyspace.databases:
+            db.flush()
+        garbage, self.keyspace.garbage = self.keyspace.garbage, []
+        self._engine.keyspace.garbage += garbage
+
     def delay_ms(self) -> float:
         """Return for how many milliseconds no more is to be fed (`key-load-delay`)."""
         delay_us: float = self._engine.config.integer("key-load-delay")

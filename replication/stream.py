@@ -2,8 +2,8 @@
 
 What lives here: offsets, the form of effects, the backlog. What must not: replicas, and when anything is sent. The
 rules: byte k of the stream has offset k, the first is 1; and whole blocks are forgotten only, oldest first, never so
-many that less than ``limit`` bytes are left, and none that ``trim`` is told to keep. What is large is not copied: what
-replicas are sent is what the backlog holds.
+many that less than ``limit`` bytes are left, and none that ``trim`` is told to keep. A large command is not copied:
+what replicas are sent is what the backlog holds, unless others are in its unit.
 """
 
 from __future__ import annotations

@@ -206,6 +206,8 @@ class Upstream:
 
     def _hang_up(self) -> None:
         wire, self._wire = self._wire, None
+        if self._transfer is not None:
+            self._transfer.discard()
         self._end_transfer()
         if self.session is not None:
             self._owner.database = self.session.call.db.index
@@ -453,6 +455,8 @@ class Upstream:
         if transfer.mode != BESIDE:
             logger.info("MASTER <-> REPLICA sync: Discarding old DB in background")
         logger.info("MASTER <-> REPLICA sync: Finished with success")
+        if transfer.size < 0:
+            self._bare = False  # who marks an end knows of acknowledgements, and goes on when one has come
         self._go_online(int(stream_db) if stream_db.isdigit() else 0)
         engine.persistence.replaced()
         engine.pending = True

@@ -155,7 +155,7 @@ class AofFiles:
         gc.disable()  # it would look at every container, again and again, and find nothing
         turns = Progress(engine) if progress is None else progress
         # What was accepted once is not refused or evicted now; and no time to live had ended when the commands ran.
-        engine.keyspace.replaying = True
+        engine.keyspace.replaying = engine.replays_file = True
         slow_ns, engine.slow_ns = engine.slow_ns, NEVER_NS
         engine.watch_some()
         try:
@@ -166,7 +166,7 @@ class AofFiles:
                 for file in files:
                     total += self._load_file(engine, file, turns, last=file is files[-1], cut=cut)
         finally:
-            engine.keyspace.replaying = False
+            engine.keyspace.replaying = engine.replays_file = False
             if engine.slow_ns == NEVER_NS:
                 engine.slow_ns = slow_ns
             engine.watch_some()

@@ -136,6 +136,7 @@ def test_databases_loaded_aside_are_moved_whole(engine: Engine, client: Client) 
     assert client("HPTTL", "h", "FIELDS", 1, "f") == [3000]
     assert engine.keyspace.databases[0].member_expires is not None
     assert client("GET", "kept") == b"1"
+    assert len(scratch.databases[0]) == 0  # nothing is held twice
 
 
 def test_what_a_file_tells_is_logged(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

@@ -101,6 +101,20 @@ def test_nothing_is_told_of_one_beside_the_old(engine: Engine) -> None:
     assert Incoming(engine, BESIDE, 100).fields() == {}
 
 
+def test_what_is_given_up_is_freed_at_once(engine: Engine, data: bytes) -> None:
+    incoming = Incoming(engine, BESIDE, -1, MARK)
+    incoming.feed(data)
+    databases = incoming.keyspace.databases
+    assert len(databases[0]) == 3
+    incoming.discard()
+    assert not any(len(db) for db in databases)
+    assert engine.keyspace.garbage
+    assert not incoming.keyspace.garbage
+    while engine.keyspace.collect():
+        pass
+    assert len(engine.keyspace.databases[0]) == 0
+
+
 def test_the_mark_must_be_right(engine: Engine, data: bytes) -> None:
     with pytest.raises(LinkError, match="marker is broken"):
         Incoming(engine, BESIDE, -1, MARK).feed(data + b"x" * 40)

@@ -212,6 +212,22 @@ def test_a_primary_of_the_old_kind(
     assert next_wire.heard() == [[b"REPLCONF", b"ACK", b"100"]]  # this one does
 
 
+def test_a_primary_that_marks_the_end_hears_of_it_even_after_sync(
+    engine: Engine, replica: Primary, wires: Wires, source: Engine, clock: ManualClock
+) -> None:
+    wire = wires.last
+    shake_hands(wire)
+    wire.give(b"-ERR unknown command 'PSYNC'\r\n")
+    wire.sent = b""
+    wire.give(transfer(source, mark=MARK).partition(b"\r\n")[2])
+    assert state(replica) == "connected"
+    assert wire.heard() == [[b"REPLCONF", b"ACK", b"0"]]  # it sends nothing before that
+    wire.give(command("SET", "k", "w"))
+    clock.advance(1000)
+    engine.tick()  # the first may have come before the primary was ready
+    assert wire.heard() == [[b"REPLCONF", b"ACK", b"%d" % replica.offset]]
+
+
 @pytest.mark.parametrize("head", [b"+FULLRESYNC", b"+FULLRESYNC short 1", b"+FULLRESYNC " + b"1" * 40 + b" x"])
 def test_a_position_that_makes_no_sense(
     engine: Engine, replica: Primary, wires: Wires, source: Engine, head: bytes
@@ -379,6 +395,7 @@ def test_the_old_data_set_while_the_new_one_is_on_its_way(
         assert str(client("GET", "k")) == (str(b"v") if same else errors.LOADING)
         if broken:
             wires.last.listener.lost("gone")
+            assert engine.keyspace.garbage  # what had come
             assert client("GET", "k") == b"v"
         else:
             wires.last.give(whole[-60:])
