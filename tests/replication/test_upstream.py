@@ -17,10 +17,17 @@ from kvcore.replication.primary import Primary
 from kvcore.replies import Push
 from tests.engine_client import Client
 from tests.replication.links import Link
-from tests.replication.upstreams import HISTORY, MARK, OTHER, Wire, Wires, command, snapshot_of
-
-BURST = [[b"REPLCONF", b"listening-port", b"7001"], [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]]
-PASSED = b"+OK\r\n+OK\r\n"
+from tests.replication.upstreams import (
+    HISTORY,
+    MARK,
+    OTHER,
+    Wire,
+    Wires,
+    again,
+    command,
+    shake_hands,
+    transfer,
+)
 
 
 @pytest.fixture
@@ -46,23 +53,6 @@ def state(replica: Primary) -> str:
     return replica.upstream.state
 
 
-def shake_hands(wire: Wire) -> list[list[bytes]]:
-    """Answer as a primary without a password does, up to PSYNC; return what was said there."""
-    wire.listener.connected()
-    assert wire.heard() == [[b"PING"]]
-    wire.give(b"+PONG\r\n")
-    assert wire.heard() == BURST
-    wire.give(PASSED)
-    return wire.heard()
-
-
-def transfer(source: Engine, *, offset: int = 100, database: int = 0, mark: bytes = b"") -> bytes:
-    """Return the answer to PSYNC and the data set of ``source`` behind it."""
-    data = snapshot_of(source, database=database)
-    head = b"+FULLRESYNC %b %d\r\n" % (HISTORY.encode(), offset)
-    return head + (b"$EOF:%b\r\n%b%b" % (mark, data, mark) if mark else b"$%d\r\n%b" % (len(data), data))
-
-
 @pytest.fixture
 def source(clock: ManualClock) -> Engine:
     """Return the data set of the primary."""
@@ -82,15 +72,6 @@ def wire(replica: Primary, wires: Wires, source: Engine) -> Wire:
     made.give(transfer(source))
     assert made.heard() == [[b"REPLCONF", b"ACK", b"100"]]
     return made
-
-
-def again(engine: Engine, wires: Wires, clock: ManualClock, seconds: float = 1) -> Wire:
-    """Let time pass until the next attempt to connect; return its wire."""
-    before = len(wires.made)
-    clock.advance(seconds * 1000)
-    engine.tick()
-    assert len(wires.made) == before + 1
-    return wires.last
 
 
 # The handshake

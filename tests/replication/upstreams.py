@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kvcore.clock import ManualClock
 from kvcore.engine import Engine
 from kvcore.ports import NoNetwork, WireListener
 from kvcore.rdb.file_writer import Account, Checksum, FileWriter
@@ -17,6 +18,8 @@ from kvcore.snapshot import Snapshot
 HISTORY = "1" * 40
 OTHER = "2" * 40
 MARK = b"m" * 40
+BURST = [[b"REPLCONF", b"listening-port", b"7001"], [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]]
+PASSED = b"+OK\r\n+OK\r\n"
 
 
 class Wire:
@@ -113,3 +116,29 @@ def snapshot_of(engine: Engine, *, database: int = 0) -> bytes:
     checksum = Checksum(True)
     checksum.update(data)
     return data + checksum.footer()
+
+
+def shake_hands(wire: Wire) -> list[list[bytes]]:
+    """Answer as a primary without a password does, up to PSYNC; return what was said there."""
+    wire.listener.connected()
+    assert wire.heard() == [[b"PING"]]
+    wire.give(b"+PONG\r\n")
+    assert wire.heard() == BURST
+    wire.give(PASSED)
+    return wire.heard()
+
+
+def transfer(source: Engine, *, offset: int = 100, database: int = 0, mark: bytes = b"") -> bytes:
+    """Return the answer to PSYNC and the data set of ``source`` behind it."""
+    data = snapshot_of(source, database=database)
+    head = b"+FULLRESYNC %b %d\r\n" % (HISTORY.encode(), offset)
+    return head + (b"$EOF:%b\r\n%b%b" % (mark, data, mark) if mark else b"$%d\r\n%b" % (len(data), data))
+
+
+def again(engine: Engine, wires: Wires, clock: ManualClock, seconds: float = 1) -> Wire:
+    """Let time pass until the next attempt to connect; return its wire."""
+    before = len(wires.made)
+    clock.advance(seconds * 1000)
+    engine.tick()
+    assert len(wires.made) == before + 1
+    return wires.last
