@@ -31,13 +31,12 @@ import sys
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import timedelta
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
 
 from kvcore.arguments import Argument, encode
 from kvcore.errors import CommandError, KvcoreError, NotDurableError, WrongTypeError
-from kvcore.frontends.store_base import Seconds
+from kvcore.frontends.store_base import Seconds, whole_ms
 from kvcore.frontends.store_pipeline import WatchError
 from kvcore.frontends.waiting import Wakeup, current_task, wakeup
 from kvcore.replies import Reply
@@ -73,12 +72,8 @@ class Cache:
     ) -> None:
         if callable(ttl):
             raise TypeError("write @store.cache(), with parentheses")
-        if isinstance(ttl, timedelta):
-            ttl = ttl.total_seconds()
-        if ttl is not None and not ttl >= 0.001:
-            raise ValueError(f"a ttl is a millisecond or more, not {ttl} s")
         self._store = store
-        self._ttl_ms = None if ttl is None else round(ttl * 1000)
+        self._ttl_ms = None if ttl is None else whole_ms(ttl, "a cache's ttl")
         self._key = key
         self._prefix = prefix
 

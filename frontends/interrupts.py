@@ -25,8 +25,8 @@ _HOLDERS: Final = frozenset(
     f"{_FRONTENDS}{name}" for name in ("host", "inprocess", "inprocess_async", "keeper", "redis_link")
 )
 """The front ends that hold the lock while they call the engine."""
-_WAITS: Final = frozenset({"Store._wait", "AsyncStore._wait", "Link.wait"})
-"""Where they wait, and hold nothing."""
+_WAITS: Final = frozenset({"Store._wait", "Link.wait"})
+"""Where a thread waits, and holds nothing; a coroutine that waits is on no stack."""
 _OPENS: Final = "Store.__init__"
 _LOOK_S: Final = 0.001
 

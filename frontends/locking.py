@@ -16,7 +16,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -26,7 +25,7 @@ from kvcore.call import Call
 from kvcore.command import Command
 from kvcore.engine import Engine
 from kvcore.errors import KvcoreError
-from kvcore.frontends.store_base import Seconds
+from kvcore.frontends.store_base import Seconds, whole_ms
 from kvcore.frontends.waiting import current_task
 from kvcore.notifications import GENERIC, STRING
 from kvcore.replies import Reply
@@ -139,18 +138,6 @@ def declare(engine: Engine) -> None:
         )
 
 
-def _milliseconds(seconds: Seconds | None, what: str) -> int:
-    if seconds is None:
-        return 0
-    if isinstance(seconds, timedelta):
-        seconds = seconds.total_seconds()
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{what} is a number of seconds or a timedelta, not {type(seconds).__name__}")
-    if not 0.001 <= seconds < 2**40:
-        raise ValueError(f"{what} is a millisecond or more, not {seconds} s")
-    return round(seconds * 1000)
-
-
 class BaseLock:
     """What locks of stores and asynchronous stores share."""
 
@@ -158,12 +145,12 @@ class BaseLock:
 
     def __init__(self, name: Argument, ttl: Seconds | None, blocking: bool, blocking_timeout: Seconds | None) -> None:
         self.name = encode(name)
-        self._ttl_ms = _milliseconds(ttl, "a lock's ttl")
+        self._ttl_ms = 0 if ttl is None else whole_ms(ttl, "a lock's ttl")
         if not blocking and blocking_timeout is not None:
             raise ValueError("a lock with blocking=False does not wait: leave out blocking_timeout")
         self._timeout_ms = _FOR_EVER if blocking else _NO_WAIT
         if blocking_timeout is not None:
-            self._timeout_ms = _milliseconds(blocking_timeout, "blocking_timeout") if blocking_timeout else _NO_WAIT
+            self._timeout_ms = whole_ms(blocking_timeout, "blocking_timeout") if blocking_timeout else _NO_WAIT
         self._owner: object = None
         self._token = b""
 
@@ -204,7 +191,7 @@ class BaseLock:
     def _extension(self, who: object, ttl: Seconds) -> list[Argument]:
         if self._owner is None or self._owner != who:
             raise LockError(f"the lock {self.name!r} is not held here")
-        return [b"kvcore.extend", self.name, self._token, _milliseconds(ttl, "a lock's ttl")]
+        return [b"kvcore.extend", self.name, self._token, whole_ms(ttl, "a lock's ttl")]
 
 
 class Lock(BaseLock):
@@ -342,7 +329,7 @@ class BaseRateLimit:
         if limit < 1:
             raise ValueError("a rate limit allows one hit or more")
         self.limit = limit
-        self._window_ms = _milliseconds(window, "a rate limit's window")
+        self._window_ms = whole_ms(window, "a rate limit's window")
 
     def _key(self, who: Argument) -> bytes:
         return b"%b:%b" % (self.name, encode(who)) if who != "" else self.name

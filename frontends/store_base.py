@@ -145,6 +145,17 @@ def milliseconds(time: Duration) -> int:
     return time // timedelta(milliseconds=1) if isinstance(time, timedelta) else time
 
 
+def whole_ms(time: Seconds, what: str) -> int:
+    """Return a length of time in milliseconds; raise TypeError or ValueError, which say ``what`` it is for."""
+    if isinstance(time, timedelta):
+        time = time.total_seconds()
+    if isinstance(time, bool) or not isinstance(time, int | float):
+        raise TypeError(f"{what} is a number of seconds or a timedelta, not {type(time).__name__}")
+    if not 0.001 <= time < 2**40:
+        raise ValueError(f"{what} is a millisecond or more, not {time} s")
+    return round(time * 1000)
+
+
 def unix_seconds(when: Moment) -> int:
     """Return a moment in seconds since the Unix epoch."""
     return int(when.timestamp()) if isinstance(when, datetime) else when

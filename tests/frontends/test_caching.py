@@ -487,3 +487,9 @@ async def test_tasks_wait_for_one_computation() -> None:
         assert inspect.isawaitable(coroutine := slow(1))
         assert await coroutine == 1
         assert slow.clear() == 1
+
+
+@pytest.mark.parametrize("ttl", ["5", True, 0, float("inf"), float("nan"), timedelta(0)])
+def test_a_ttl_that_is_no_time_is_refused(store: Store, ttl: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="a cache's ttl is"):
+        store.cache(ttl)
